@@ -1,0 +1,183 @@
+"""Ratios that show what the plugin costs; each compares two things in one run, taking turns, so that the machine's mood cancels out.
+
+    python benchmarks/bench.py [--rounds 5] [--only collect_and_run]
+
+Prints a line per ratio with its median, its goal and whether it is met. Never a test: machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from lxml import etree
+
+from pytest_oauthcontrols.assessment import Assessment
+from pytest_oauthcontrols.catalogue import Verdict, load
+from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.sources.directory import read_directory
+
+HERE = Path(__file__).parent
+DEMO = files("pytest_oauthcontrols") / "demo"
+
+
+def write_org(folder: Path, template: str, apps: int) -> Path:
+    """Write an org of `apps` connected apps, all like one app of the demo org."""
+    text = (DEMO / "connectedApps" / f"{template}.connectedApp-meta.xml").read_text("utf-8")
+    target = folder / "connectedApps"
+    target.mkdir(parents=True)
+    for number in range(apps):
+        (target / f"App_{number:05}.connectedApp-meta.xml").write_text(text, "utf-8")
+    return folder
+
+
+def read(folder: Path) -> Org:
+    """Read an org from a folder."""
+    return read_directory("bench", folder, datetime.now(timezone.utc), str(folder))
+
+
+@cache
+def passing_controls(template: str) -> tuple[str, ...]:
+    """Return the ids of the controls that an app of the demo org passes."""
+    with tempfile.TemporaryDirectory() as folder:
+        assessment = Assessment((read(write_org(Path(folder), template, 1)),), load())
+        return tuple(case.control.id for case in assessment.cases if case.app and case.finding.verdict is Verdict.PASS)
+
+
+def pytest_cpu(folder: Path, *args: str, conftest: str = "") -> float:
+    """Return the CPU seconds from the start of collection to the end of pytest's summary."""
+    (folder / "conftest.py").write_text(conftest, "utf-8")
+    spent = folder / "spent.json"
+    env = {**os.environ, "OAUTHCONTROLS_SPENT": str(spent), "PYTHONPATH": str(HERE)}
+    command = [sys.executable, "-m", "pytest", "-p", "probe", "-q", "-p", "no:cacheprovider", *args]
+    subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=False)
+    return float(json.loads(spent.read_text("utf-8")))
+
+
+# Leaves the suite only the controls that are wanted, so that both sides run the same number of cases.
+CONFTEST = """
+import dataclasses
+from pytest_oauthcontrols.session import assessment_key
+
+WANTED = {wanted!r}
+
+def pytest_collection(session):
+    assessment = session.config.stash[assessment_key]
+    controls = tuple(control for control in assessment.catalogue.controls if control.id in WANTED)
+    catalogue = dataclasses.replace(assessment.catalogue, controls=controls)
+    session.config.stash[assessment_key] = dataclasses.replace(assessment, catalogue=catalogue)
+"""
+
+BARE = """
+import pytest
+
+CASES = [pytest.param(app, control, id=f"App_{{app:05}}-control_{{control}}") for app in range({apps}) for control in range({controls})]
+
+@pytest.mark.parametrize(("app", "control"), CASES)
+def test_control(app, control):
+    {body}
+"""
+
+
+def suite_and_bare(cases: int, failing: bool) -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return what runs the shipped suite and what runs as many bare tests; of failing runs a quarter of the cases fails."""
+    template = "Warehouse_Sync"
+    controls = list(passing_controls(template))[:20]
+    apps = cases // 20
+    root = Path(tempfile.mkdtemp())
+    org = write_org(root / "org", template, apps)
+    if failing:
+        # Five of the twenty controls fail on an app that has these switches the other way round.
+        for path in (org / "connectedApps").iterdir():
+            text = path.read_text("utf-8")
+            for name in ("isPkceRequired", "isRefreshTokenRotationEnabled", "isSecretRequiredForRefreshToken", "isAdminApproved"):
+                text = text.replace(f"<{name}>true", f"<{name}>false")
+            path.write_text(text, "utf-8")
+    body = "assert control % 4" if failing else "pass"
+    suite, bare = root / "suite", root / "bare"
+    suite.mkdir()
+    bare.mkdir()
+    (bare / "test_bare.py").write_text(BARE.format(apps=apps, controls=20, body=body), "utf-8")
+    return (lambda: pytest_cpu(suite, f"--sf-org={org}", conftest=CONFTEST.format(wanted=set(controls)))), (lambda: pytest_cpu(bare, "-p", "no:oauthcontrols"))
+
+
+def parse_and_evaluate() -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return what reads and assesses 1,000 apps, and what reads the same files with lxml alone."""
+    folder = write_org(Path(tempfile.mkdtemp()), "Partner_Portal", 1000)
+    catalogue = load()
+
+    def ours() -> float:
+        start = time.process_time()
+        for case in Assessment((read(folder),), catalogue).cases:
+            assert case.finding.verdict
+        return time.process_time() - start
+
+    def lxml_alone() -> float:
+        start = time.process_time()
+        for path in sorted((folder / "connectedApps").iterdir()):
+            values = [(element.tag, element.text, element.sourceline) for element in etree.fromstring(path.read_bytes()).iter()]
+            assert values
+        return time.process_time() - start
+
+    return ours, lxml_alone
+
+
+def unused() -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return what runs a trivial test with the plugin installed and unused, and what runs it without."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "test_trivial.py").write_text("def test_trivial():\n    pass\n", "utf-8")
+
+    def run(*args: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - start
+
+    return run, lambda: run("-p", "no:oauthcontrols")
+
+
+def suite_against_itself(failing: bool) -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return what runs 40,000 cases and what runs 10,000."""
+    return suite_and_bare(40_000, failing)[0], suite_and_bare(10_000, failing)[0]
+
+
+RATIOS: dict[str, tuple[str, float, Callable[[], tuple[Callable[[], float], Callable[[], float]]], int]] = {
+    "collect_and_run": ("10,000 passing cases against bare tests", 1.05, lambda: suite_and_bare(10_000, failing=False), 1),
+    "failing": ("10,000 cases, a quarter failing, against bare tests", 0.45, lambda: suite_and_bare(10_000, failing=True), 1),
+    "growth": ("40,000 passing cases against 10,000", 4.3, lambda: suite_against_itself(failing=False), 1),
+    "growth_failing": ("40,000 cases, a quarter failing, against 10,000", 4.3, lambda: suite_against_itself(failing=True), 1),
+    "evaluate": ("parsing and evaluating 1,000 apps against lxml alone", 2.5, parse_and_evaluate, 2),
+    "unused": ("a trivial test with the plugin unused against without it", 1.05, unused, 4),
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=RATIOS, action="append")
+    options = parser.parse_args()
+    for name, (what, goal, build, times) in RATIOS.items():
+        if options.only and name not in options.only:
+            continue
+        one, other = build()
+        one(), other()
+        ratios = [one() / other() for _ in range(options.rounds * times)]
+        median = statistics.median(ratios)
+        verdict = "met" if median <= goal else "MISSED"
+        print(f"{name:16} {median:5.2f}  goal {goal:4.2f}  {verdict:6}  ({min(ratios):.2f} to {max(ratios):.2f})  {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

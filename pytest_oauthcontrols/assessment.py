@@ -1,0 +1,84 @@
+"""Everything that one run assesses: orgs, catalogue and cases, each case with the id that its test has."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from pytest_oauthcontrols.catalogue import Catalogue, Control
+from pytest_oauthcontrols.evaluation import Finding, cases, evaluate
+from pytest_oauthcontrols.model import App, Org
+
+SUITE_ID = "pytest_oauthcontrols/suite.py"
+"""Node id of the shipped tests."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+class Case(NamedTuple):
+    """One test of the shipped suite."""
+
+    id: str
+    """What stands in the brackets of its node id."""
+    org: Org
+    app: App | None
+    """None for the org's own controls."""
+    control: Control
+
+    @property
+    def node_id(self) -> str:
+        """The test's node id."""
+        return f"{SUITE_ID}::{'test_org_control' if self.app is None else 'test_control'}[{self.id}]"
+
+    @property
+    def finding(self) -> Finding:
+        """What the control says."""
+        return evaluate(self.control, self.app, self.org)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a run assesses."""
+
+    orgs: tuple[Org, ...]
+    catalogue: Catalogue
+
+    @cached_property
+    def slugs(self) -> dict[Org | App, str]:
+        """What stands for each org and app in ids.
+
+        Ids hold letters, digits, `_`, `.` and `-` only: they are typed into shells and written into pages. Where a character had to be
+        replaced, or two names would be alike, a hash of the name tells them apart; the same name gets the same slug in every run.
+        """
+        slugs = _slugs((org, org.name, org.location) for org in self.orgs)
+        for org in self.orgs:
+            slugs |= _slugs((app, app.name, app.kind) for app in org.apps)
+        return slugs
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Every case, in the order in which they run."""
+        return tuple(self._cases())
+
+    def _cases(self) -> Iterator[Case]:
+        for org in self.orgs:
+            prefix = f"{self.slugs[org]}-" if len(self.orgs) > 1 else ""
+            for app, control in cases(org, self.catalogue):
+                subject = "" if app is None else f"{self.slugs[app]}-"
+                yield Case(f"{prefix}{subject}{control.id}", org, app, control)
+
+
+def _slugs(named: Iterator[tuple[Org | App, str, str]]) -> dict[Org | App, str]:
+    slugs: dict[Org | App, str] = {}
+    taken: set[str] = set()
+    for one, name, more in named:
+        slug = _UNSAFE.sub("_", name)
+        if slug != name or slug in taken or not slug:
+            slug = f"{slug or 'unnamed'}-{hashlib.sha256(f'{name} {more}'.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+        taken.add(slug)
+        slugs[one] = slug
+    return slugs

@@ -1,0 +1,250 @@
+"""The catalogue of controls, read from the YAML files beside this module.
+
+Each file of `controls/` is one control. What may stand in it is said by `_KEYS` and in `conditions`; anything else is an error that
+names file and line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from importlib.resources import files
+
+from pytest_oauthcontrols.conditions import Condition, compile_condition
+from pytest_oauthcontrols.cvss import Severity, base_score, severity_of
+from pytest_oauthcontrols.document import Entry, parse
+from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
+
+VERSION = "2026.11"
+"""Year and month in which the published pages were read."""
+
+
+class Verdict(str, Enum):
+    """What a control says of an app or org."""
+
+    PASS = "pass"  # noqa: S105  (not a password)
+    FAIL = "fail"
+    NOT_APPLICABLE = "not_applicable"
+    MANUAL = "manual"
+    """No API shows the setting: a person has to look."""
+    UNVERIFIABLE = "unverifiable"
+    """It should be readable and was not: never a pass."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What has to hold for an app to pass."""
+
+    condition: Condition
+    finding: str
+    """What is wrong where it does not hold."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One step of a rule: the first whose condition holds decides."""
+
+    when: Condition | None
+    """None: always."""
+    verdict: Verdict | None
+    """None: pass where every requirement holds, fail otherwise."""
+    because: str
+    requirements: tuple[Requirement, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """One published control, and what decides it."""
+
+    id: str
+    name: str
+    """As published."""
+    page: str
+    """URL of the published page."""
+    severity: Severity
+    cvss: tuple[Decimal, Decimal]
+    """Published range of CVSS base scores."""
+    basis: str
+    """Where the range comes from."""
+    core: bool
+    assessed: str
+    """How a verdict comes about: `automatically`, `by hand`, ..."""
+    recommended: str
+    threat: str
+    remediation: str
+    may_break: str
+    """What a fix may break."""
+    higher_risk_when: tuple[str, ...]
+    low_risk_when: tuple[str, ...]
+    low_risk_needs: str
+    """`any` or `all` of the conditions for low risk; empty where there is at most one."""
+    notes: tuple[str, ...]
+    rules: Mapping[str, tuple[Clause, ...]]
+    """What decides, by what it applies to: a kind of app, or `org`."""
+    shows: Mapping[str, tuple[Condition, ...]]
+    """What is shown as evidence beside what decides."""
+
+    @property
+    def applies_to(self) -> tuple[str, ...]:
+        """The kinds of app, or `org`."""
+        return tuple(self.rules)
+
+    @property
+    def score(self) -> Decimal:
+        """Base score: the middle of the published range."""
+        return base_score(*self.cvss)
+
+    @property
+    def cvss_range(self) -> str:
+        """The published range as text."""
+        return f"{self.cvss[0]}-{self.cvss[1]}"
+
+    def __repr__(self) -> str:
+        return f"<Control {self.id}>"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All controls, in the order in which they are reported."""
+
+    controls: tuple[Control, ...]
+    version: str
+    sha256: str
+    """Digest over the files."""
+
+    def of(self, subject: str) -> tuple[Control, ...]:
+        """Return the controls of a kind of app, or of the org itself."""
+        return tuple(control for control in self.controls if subject in control.rules)
+
+
+ASSESSED = ("automatically", "automatically from API 68", "automatically where configured", "of live orgs only", "with an inventory", "by hand")
+"""How verdicts come about."""
+
+_KEYS = {
+    *("id", "name", "page", "applies_to", "core", "recommended", "cvss", "assessed", "decided_by", "shows", "higher_risk_when"),
+    *("low_risk_when", "low_risk_needs", "threat", "remediation", "may_break", "notes"),
+}
+_OUTCOMES = {verdict.value: verdict for verdict in Verdict if verdict is not Verdict.UNVERIFIABLE}
+_PAGE = "https://help.salesforce.com/s/articleView?id=xcloud.{}.htm&type=5"
+_SUBJECTS = (CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG)
+
+
+def load() -> Catalogue:
+    """Return the catalogue that ships with the package."""
+    shipped = sorted((one for one in files(__package__).joinpath("controls").iterdir() if one.name.endswith(".yaml")), key=lambda one: one.name)
+    texts = [(f"{__package__}/controls/{one.name}", one.read_text("utf-8")) for one in shipped]
+    digest = hashlib.sha256("".join(text for _, text in texts).encode()).hexdigest()
+    return Catalogue(_sorted(parse_control(text, file) for file, text in texts), VERSION, digest)
+
+
+def _sorted(controls: Iterable[Control]) -> tuple[Control, ...]:
+    """Sort by what a control applies to, the core first, then by severity and id."""
+    return tuple(sorted(controls, key=lambda one: (one.id.partition("-")[0], not one.core, one.severity.rank, one.id)))
+
+
+def parse_control(text: str, file: str) -> Control:
+    """Return the control that a YAML document describes.
+
+    Raises `DocumentError`, which names file and line, where it says what a control cannot say.
+    """
+    entry = parse(text, file)
+    entry.only(_KEYS)
+    id_ = entry.text("id")
+    if id_ != file.rpartition("/")[2].removesuffix(".yaml"):
+        raise entry.error(f"the control's id is '{id_}', the file has another name", "id")
+    severity, low, high, basis = _cvss(entry)
+    applies_to = entry.texts("applies_to")
+    for subject in applies_to:
+        if subject not in _SUBJECTS:
+            raise entry.error(f"'applies_to' lists {', '.join(_SUBJECTS)}, not '{subject}'", "applies_to")
+    if not applies_to:
+        raise entry.error("'applies_to' is missing")
+    page = entry.text("page")
+    core = entry.get("core", False)
+    if not isinstance(core, bool):
+        raise entry.error("'core' must be true or false", "core")
+    low_risk_when = entry.texts("low_risk_when")
+    low_risk_needs = entry.choice("low_risk_needs", ("any", "all")) if len(low_risk_when) > 1 else ""
+    return Control(
+        id=id_,
+        name=entry.text("name"),
+        page=page if page.startswith("https://") else _PAGE.format(page),
+        severity=severity,
+        cvss=(low, high),
+        basis=basis,
+        core=core,
+        assessed=entry.choice("assessed", ASSESSED),
+        recommended=entry.text("recommended"),
+        threat=entry.text("threat"),
+        remediation=entry.text("remediation"),
+        may_break=entry.text("may_break"),
+        higher_risk_when=entry.texts("higher_risk_when"),
+        low_risk_when=low_risk_when,
+        low_risk_needs=low_risk_needs,
+        notes=entry.texts("notes"),
+        rules={subject: _rule(entry, subject, applies_to) for subject in applies_to},
+        shows={subject: _shows(entry, subject) for subject in applies_to},
+    )
+
+
+def _cvss(entry: Entry) -> tuple[Severity, Decimal, Decimal, str]:
+    cvss = entry.get("cvss")
+    if not isinstance(cvss, Entry):
+        raise entry.error("'cvss' must be a mapping of severity, range and basis", "cvss")
+    cvss.only(("severity", "range", "basis"))
+    severity = Severity(cvss.choice("severity", [one.value for one in Severity]))
+    numbers = cvss.get("range")
+    if not isinstance(numbers, list) or len(numbers) != 2 or not all(isinstance(one, (int, float)) for one in numbers):
+        raise cvss.error("'range' must be a list of the lowest and the highest score", "range")
+    low, high = (Decimal(str(float(one))) for one in numbers)
+    if not Decimal(0) < low <= high <= Decimal(10):
+        raise cvss.error(f"'range' must ascend between 0 and 10, not {low}-{high}", "range")
+    if severity_of(high) is not severity:
+        raise cvss.error(f"a range up to {high} is {severity_of(high).value}, not {severity.value}", "severity")
+    return severity, low, high, cvss.text("basis")
+
+
+def _rule(entry: Entry, subject: str, applies_to: tuple[str, ...]) -> tuple[Clause, ...]:
+    source, key = entry, "decided_by"
+    if len(applies_to) > 1:
+        by_subject = entry.get(key)
+        if not isinstance(by_subject, Entry):
+            raise entry.error(f"'{key}' must say it for each of {', '.join(applies_to)}", key)
+        by_subject.only(applies_to)
+        source, key = by_subject, subject
+    clauses = tuple(_clause(one, subject) for one in source.entries(key))
+    if not clauses:
+        raise source.error(f"'{key}' is missing")
+    if clauses[-1].when is not None:
+        raise source.error(f"the last step of '{key}' must decide always, so it cannot have a 'when'", key)
+    return clauses
+
+
+def _clause(entry: Entry, subject: str) -> Clause:
+    entry.only(("when", "require", *_OUTCOMES))
+    outcomes = [key for key in entry if key != "when"]
+    if len(outcomes) != 1:
+        raise entry.error(f"exactly one of require, {', '.join(_OUTCOMES)} must be said")
+    when = None
+    if "when" in entry:
+        if not isinstance(entry["when"], Entry):
+            raise entry.error("'when' must be a condition", "when")
+        when = compile_condition(entry["when"], subject)
+    if outcomes == ["require"]:
+        requirements = tuple(Requirement(compile_condition(one, subject, ("finding",)), one.text("finding")) for one in entry.entries("require"))
+        if not requirements:
+            raise entry.error("'require' must not be empty", "require")
+        return Clause(when, None, "", requirements)
+    return Clause(when, _OUTCOMES[outcomes[0]], entry.text(outcomes[0]), ())
+
+
+def _shows(entry: Entry, subject: str) -> tuple[Condition, ...]:
+    shown = []
+    for name in entry.texts("shows"):
+        one = Entry(entry.file, entry.lines["shows"])
+        one[name] = "present"
+        shown.append(compile_condition(one, subject))
+    return tuple(shown)

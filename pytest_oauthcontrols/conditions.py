@@ -1,0 +1,371 @@
+"""The vocabulary in which controls say what decides them.
+
+A condition is a mapping of settings to tests, all of which have to hold:
+
+    oauthConfig.isPkceRequired: true                a flag is on (false: off)
+    samlConfig: present                             it is there (a whole component: it was read)
+    samlConfig: absent                              it is not there (a whole component: there is none)
+    ExtlClntAppGlobalOauthSettings: unread          the component was not read, for whatever reason
+    oauthPolicy.ipRelaxation: {is: ENFORCE}         the value, without regard to case
+    canvasConfig.accessMethod: {one_of: [Get, Post]}
+    OauthOidcSettings.isPkceRequired: {seen: true}  as `is`, but absent or unreadable is a plain no
+    sessionPolicy.sessionTimeout: {between: [1, 60]}
+    ConnectedApplication.PinLength: {at_least: 8}
+    samlConfig.acsUrl: {starts_with: 'https://'}
+    oauthConfig.scopes: {contains: OpenID}          a list has the value, or all of several
+    oauthConfig.scopes: {lacks: Full}               a list has not the value, or none of several
+    ipRanges: {narrower_than: 0.0.0.0/0}            address ranges that together leave out a part of the network, or of each of several
+    any: [CONDITION, ...]                           at least one holds
+    predicate: NAME                                 a function of `predicates`, where settings interact
+
+A condition is true, false or unknown (an unreadable setting, an absent one without a documented
+default). Where a documented default stands in for an element that a file leaves out, the condition
+holds, or fails, *by default* only: a file that an older API version wrote leaves the element out too.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pytest_oauthcontrols.document import Entry, suggestion
+from pytest_oauthcontrols.model import ORG, Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.predicates import PREDICATES, Predicate
+from pytest_oauthcontrols.settings import METADATA_TYPES, Field, canonical_scope, fields_of, is_scope
+from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth
+
+
+class Condition(Protocol):
+    """Something that holds of an app (None: of the org itself), or does not."""
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether it holds."""
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield every setting that it looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one of several conditions."""
+
+    conditions: tuple[Condition, ...]
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether all of them hold."""
+        return min([condition.holds(app, org) for condition in self.conditions])
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield the evidence of each."""
+        for condition in self.conditions:
+            yield from condition.evidence(app, org)
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeastOne:
+    """At least one of several conditions."""
+
+    conditions: tuple[Condition, ...]
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether one of them holds."""
+        return max([condition.holds(app, org) for condition in self.conditions])
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield the evidence of each."""
+        for condition in self.conditions:
+            yield from condition.evidence(app, org)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A predicate."""
+
+    predicate: Predicate
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether the predicate holds."""
+        return self.predicate(app, org)[0]
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield what the predicate looks at."""
+        yield from self.predicate(app, org)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one setting of an app, or of its org."""
+
+    name: str
+    component: str
+    field: Field
+    of_org: bool
+
+    def read(self, app: App | None, org: Org) -> Setting:
+        """Return the setting; where it is absent because the API version is too old, it is unreadable."""
+        setting = (org if self.of_org or app is None else app).setting(self.name, self.component)
+        if not isinstance(setting, Absent) or org.api_version is None or org.api_version >= self.field.since:
+            return setting
+        if self.field.manual:
+            return Unreadable(self.name, self.field.manual, manual=True)
+        since = f"{self.field.since}.0"
+        return Unreadable(self.name, f"API version {org.api_version}, at which the org was read, does not have {self.name}; {since} does")
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A setting is there, or is not."""
+
+    reader: Reader
+    present: bool
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether it is there, or is not."""
+        reader = self.reader
+        subject = org if reader.of_org or app is None else app
+        if reader.name not in subject.settings and org.api_version is None and reader.component in subject.read:
+            return FALSE if self.present else TRUE
+        setting = reader.read(app, org)
+        return UNKNOWN if isinstance(setting, Unreadable) else truth(isinstance(setting, Seen) is self.present)
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield the setting."""
+        yield self.reader.read(app, org)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentState:
+    """A whole metadata component was read (`present`), is known not to exist (`absent`), or was not read (`unread`)."""
+
+    name: str
+    state: str
+    of_org: bool
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether the component is in that state."""
+        subject = org if self.of_org or app is None else app
+        if self.name in subject.read:
+            return truth(self.state == "present")
+        if self.state == "unread":
+            return TRUE
+        return UNKNOWN if self.name in subject.unread else truth(self.state == "absent")
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield the component as a setting."""
+        subject = org if self.of_org or app is None else app
+        source = org.location if self.of_org or app is None else app.source
+        if self.name in subject.read:
+            yield Seen(self.name, "present", subject.read[self.name])
+        elif self.name in subject.unread:
+            yield subject.unread[self.name]._replace(blocking=self.state != "unread")
+        else:
+            yield Absent(self.name, source)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A setting has a value that passes a test."""
+
+    reader: Reader
+    test: Callable[[Any], bool]
+    only_seen: bool
+    """Whether absent or unreadable is a plain no."""
+    untold: bool
+    """Whether absence tells nothing: a flag's, or that of a list which should lack something.
+
+    A text, number or list that is not there is not set, so it is not what is asked for.
+    """
+    absent_from_file: Truth = field(init=False)
+    """What the absence of the element from a file comes to."""
+
+    def __post_init__(self) -> None:
+        # Worked out once: elements that are not there are as common in files as those that are.
+        absent = self._understood(Absent(self.reader.name, ""), None)
+        object.__setattr__(self, "absent_from_file", self._truth(absent, None))
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether the value passes; a documented default of a file's absent element does so by default only."""
+        reader = self.reader
+        subject = org if reader.of_org or app is None else app
+        setting: Setting | None = subject.settings.get(reader.name)
+        if type(setting) is Seen:
+            return TRUE if self.test(setting.value) else FALSE
+        if setting is None and org.api_version is None and reader.component in subject.read:
+            return self.absent_from_file
+        return self._truth(self._understood(reader.read(app, org), org.api_version), org.api_version)
+
+    def _truth(self, setting: Setting, api_version: float | None) -> Truth:
+        if isinstance(setting, Seen):
+            return truth(self.test(setting.value))
+        if self.only_seen:
+            return FALSE
+        if isinstance(setting, Unreadable):
+            return UNKNOWN
+        if setting.default is None:
+            return FALSE
+        if api_version is None and setting.since:
+            return TRUE_BY_DEFAULT if self.test(setting.default) else FALSE_BY_DEFAULT
+        return truth(self.test(setting.default))
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield the setting."""
+        yield self._understood(self.reader.read(app, org), org.api_version)
+
+    def _understood(self, setting: Setting, api_version: float | None) -> Setting:
+        """Return an absent setting with the default that stands in for it, or as unreadable where its absence tells nothing."""
+        if self.only_seen:
+            return setting._replace(blocking=False) if isinstance(setting, Unreadable) else setting
+        if not isinstance(setting, Absent):
+            return setting
+        known = self.reader.field
+        if known.default is not None:
+            return setting._replace(default=known.default, since=known.since)
+        if known.manual and api_version is None:
+            return Unreadable(setting.name, known.manual, manual=True)
+        if self.untold:
+            return Unreadable(setting.name, f"{setting.name} is absent from {setting.source}, and no default is documented")
+        return setting
+
+
+def compile_condition(entry: Entry, subject: str, reserved: Iterable[str] = ()) -> Condition:
+    """Return the condition that an entry states of a kind of app, or of the org.
+
+    Raises `DocumentError` for a setting that the subject does not have, and for a test that the
+    setting cannot be put to.
+    """
+    parts = [_compile_part(entry, key, subject) for key in entry if key not in reserved]
+    if not parts:
+        raise entry.error("a condition is missing")
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
+    if key == "any":
+        return AtLeastOne(tuple(compile_condition(one, subject) for one in entry.entries(key)))
+    if key == "predicate":
+        return Named(PREDICATES[entry.choice(key, PREDICATES)])
+    of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES
+    if (subject, key) in METADATA_TYPES or (ORG, key) in METADATA_TYPES:
+        return ComponentState(key, entry.choice(key, ("present", "absent", "unread")), of_org)
+    known = fields_of(subject)
+    if key not in known:
+        raise entry.error(f"there is no setting '{key}' of {subject.replace('_', ' ')}s{suggestion(key, known)}", key)
+    component, spec = known[key]
+    reader = Reader(key, component, spec, of_org)
+    test = entry[key]
+    if test in ("present", "absent"):
+        return Presence(reader, test == "present")
+    if isinstance(test, bool):
+        operator, operand = "is", test
+    elif isinstance(test, Entry) and len(test) == 1:
+        operator, operand = next(iter(test.items()))
+    else:
+        raise entry.error(f"'{key}' must be true, false, present, absent or one operator with its operand", key)
+    if operator not in _OPERATORS:
+        raise entry.error(f"unknown operator '{operator}'{suggestion(operator, _OPERATORS)}", key)
+    types, build = _OPERATORS[operator]
+    if spec.type not in types:
+        raise entry.error(f"'{operator}' does not go with '{key}', which is of type {spec.type}", key)
+    try:
+        compare = build(operand, spec)
+    except ValueError as error:
+        raise entry.error(f"'{operator}' of '{key}': {error}", key) from None
+    return Comparison(reader, compare, operator == "seen", spec.type == "boolean" or operator == "lacks")
+
+
+Test = Callable[[Any], bool]
+
+
+def _is(operand: Any, field: Field) -> Test:
+    if field.type == "boolean" and not isinstance(operand, bool):
+        raise ValueError("must be true or false")
+    if field.type == "integer" and type(operand) is not int:
+        raise ValueError("must be a whole number")
+    if field.type in ("boolean", "integer"):
+        return lambda value: bool(value == operand)
+    if not isinstance(operand, str):
+        raise ValueError("must be a text")
+    if field.values and operand.lower() not in [known.lower() for known in field.values]:
+        raise ValueError(f"must be one of {', '.join(field.values)}, not '{operand}'{suggestion(operand, field.values)}")
+    wanted = operand.lower()
+    return lambda value: bool(value.lower() == wanted)
+
+
+def _one_of(operand: Any, field: Field) -> Test:
+    if not isinstance(operand, list) or not operand:
+        raise ValueError("must be a list")
+    tests = [_is(one, field) for one in operand]
+    return lambda value: any(test(value) for test in tests)
+
+
+def _between(operand: Any, _field: Field) -> Test:
+    if not isinstance(operand, list) or [type(one) for one in operand] != [int, int]:
+        raise ValueError("must be a list of the lowest and the highest number")
+    low, high = operand
+    return lambda value: bool(low <= value <= high)
+
+
+def _at_least(operand: Any, _field: Field) -> Test:
+    if type(operand) is not int:
+        raise ValueError("must be a whole number")
+    return lambda value: bool(value >= operand)
+
+
+def _starts_with(operand: Any, _field: Field) -> Test:
+    if not isinstance(operand, str):
+        raise ValueError("must be a text")
+    return lambda value: bool(value.lower().startswith(operand.lower()))
+
+
+def _members(operand: Any, field: Field) -> frozenset[str]:
+    members = operand if isinstance(operand, list) else [operand]
+    if not members or not all(isinstance(one, str) for one in members):
+        raise ValueError("must be a text or a list of texts")
+    if field.type == "scopes":
+        for one in members:
+            if not is_scope(one):
+                raise ValueError(f"there is no scope '{one}'")
+        return frozenset(canonical_scope(one) for one in members)
+    return frozenset(members)
+
+
+def _contains(operand: Any, field: Field) -> Test:
+    return _members(operand, field).issubset
+
+
+def _lacks(operand: Any, field: Field) -> Test:
+    return _members(operand, field).isdisjoint
+
+
+def _narrower_than(operand: Any, _field: Field) -> Test:
+    networks = [ipaddress.ip_network(one) for one in (operand if isinstance(operand, list) else [operand])]
+
+    def test(ranges: tuple[str, ...]) -> bool:
+        blocks = [block for one in ranges for block in _blocks(one)]
+        return not any(
+            network in ipaddress.collapse_addresses([block for block in blocks if block.version == network.version]) for network in networks
+        )
+
+    return test
+
+
+def _blocks(addresses: str) -> Iterable[Any]:
+    """Return the networks that make up a range, `first-last`, as the parser has checked it."""
+    first, last = (ipaddress.ip_address(part) for part in addresses.split("-"))
+    return ipaddress.summarize_address_range(first, last)
+
+
+_OPERATORS: dict[str, tuple[tuple[str, ...], Callable[[Any, Field], Test]]] = {
+    "is": (("boolean", "integer", "string"), _is),
+    "seen": (("boolean", "integer", "string"), _is),
+    "one_of": (("integer", "string"), _one_of),
+    "between": (("integer",), _between),
+    "at_least": (("integer",), _at_least),
+    "starts_with": (("string",), _starts_with),
+    "contains": (("list", "scopes"), _contains),
+    "lacks": (("list", "scopes"), _lacks),
+    "narrower_than": (("ranges",), _narrower_than),
+}
+"""Operator to the types of settings that it goes with, and to what builds its test."""

@@ -1,0 +1,105 @@
+"""YAML documents whose every entry knows its line, so that an error can name it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import yaml
+
+
+class DocumentError(Exception):
+    """A YAML file that does not say what it should; the message names file and line."""
+
+
+class Entry(dict[str, Any]):
+    """A YAML mapping that knows its file and the line of each of its keys."""
+
+    def __init__(self, file: str, line: int) -> None:
+        super().__init__()
+        self.file = file
+        self.line = line
+        self.lines: dict[str, int] = {}
+
+    def error(self, message: str, key: str | None = None) -> DocumentError:
+        """Return an error at `key`, or at the start of the entry."""
+        return DocumentError(f"{self.file}:{self.lines.get(key or '', self.line)}: {message}")
+
+    def only(self, allowed: Collection[str]) -> None:
+        """Raise `DocumentError` at the first key that is not allowed."""
+        for key in self:
+            if key not in allowed:
+                raise self.error(f"unknown key '{key}'{suggestion(key, allowed)}", key)
+
+    def text(self, key: str) -> str:
+        """Return a text that is required and not empty, with its white space folded."""
+        value = self.get(key)
+        if value is None:
+            raise self.error(f"'{key}' is missing")
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(f"'{key}' must be a text", key)
+        return " ".join(value.split())
+
+    def choice(self, key: str, choices: Collection[str]) -> str:
+        """Return a text that is one of the choices."""
+        value = self.text(key)
+        if value not in choices:
+            raise self.error(f"'{key}' must be one of {', '.join(choices)}, not '{value}'{suggestion(value, choices)}", key)
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts; empty where the key is missing."""
+        value = self.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
+            raise self.error(f"'{key}' must be a list of texts", key)
+        return tuple(" ".join(one.split()) for one in value)
+
+    def entries(self, key: str) -> Iterator[Entry]:
+        """Iterate over a list of mappings; nothing where the key is missing."""
+        value = self.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, Entry) for one in value):
+            raise self.error(f"'{key}' must be a list of mappings", key)
+        yield from value
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Return a hint at the known word that is meant, or nothing."""
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def parse(text: str, file: str) -> Entry:
+    """Return the document's mapping; an empty document is an empty mapping.
+
+    Raises `DocumentError` where the text is not YAML, not a mapping, or holds a key twice.
+    """
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]  # which of PyYAML's two loaders it is shows at run time only
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Entry:
+            entry = Entry(file, node.start_mark.line + 1)
+            for key_node, value_node in node.value:
+                key = key_node.value
+                line = key_node.start_mark.line + 1
+                if not isinstance(key_node, yaml.ScalarNode):
+                    raise DocumentError(f"{file}:{line}: a key must be a text")
+                if key in entry:
+                    raise entry.error(f"'{key}' stands here a second time; it is in line {entry.lines[key]} too", None)
+                entry.lines[key] = line
+                entry[key] = self.construct_object(value_node, deep=True)
+            return entry
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, Loader.construct_mapping)
+    try:
+        loaded = yaml.load(text, Loader)  # noqa: S506  (a subclass of the safe loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise DocumentError(f"{file}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise DocumentError(f"{file}:1: not YAML: {error}") from None
+    if loaded is None:
+        return Entry(file, 1)
+    if not isinstance(loaded, Entry):
+        raise DocumentError(f"{file}:1: the file must hold a mapping")
+    return loaded

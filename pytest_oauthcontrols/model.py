@@ -1,0 +1,238 @@
+"""Orgs, their apps and their settings, however they were read.
+
+A setting is in one of three states, and no code may mistake one for another: it was seen with a value (`Seen`), what should hold it was
+read and it is not there (`Absent`), or nobody can tell (`Unreadable`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+CONNECTED_APP = "connected_app"
+EXTERNAL_CLIENT_APP = "external_client_app"
+ORG = "org"
+
+GLOBAL_OAUTH = "ExtlClntAppGlobalOauthSettings"
+OAUTH = "ExtlClntAppOauthSettings"
+OAUTH_POLICIES = "ExtlClntAppOauthConfigurablePolicies"
+OAUTH_TYPES = (GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES)
+"""Types that configure the OAuth of an external client app: an app without any of the three has none."""
+
+MANAGED = ("Managed", "AutoInstalled")
+"""Distribution states of an external client app that was installed from a package."""
+
+
+Value = bool | int | str | tuple[str, ...]
+"""What a setting can be; of lists, a tuple."""
+
+
+class Seen(NamedTuple):
+    """A setting that was read."""
+
+    name: str
+    """Salesforce's name: `oauthConfig.isPkceRequired`, `ExtlClntAppGlobalOauthSettings.isPkceRequired`."""
+    value: Value
+    source: str
+    """The file, or the API, that showed it."""
+    line: int | None = None
+    """Line in the file, from 1."""
+    shown: str | None = None
+    """What reports print instead of the value, where that says more (a certificate's expiry)."""
+
+
+class Absent(NamedTuple):
+    """A setting that is not in the component that would hold it."""
+
+    name: str
+    source: str
+    """The file, or the API, that was read and does not have it."""
+    default: bool | int | str | None = None
+    """The documented default that stands in for it; None where there is none, or where it was not asked for."""
+    since: int = 0
+    """First API version that has it, where a default stands in."""
+
+
+class Unreadable(NamedTuple):
+    """A setting that nobody can tell from what was read."""
+
+    name: str
+    reason: str
+    manual: bool = False
+    """True where no tool could read it here, so that a person has to look."""
+    blocking: bool = True
+    """False where it was looked at, but nothing hangs on it."""
+
+
+Setting = Seen | Absent | Unreadable
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Subject:
+    """An app or an org: metadata components that were read of it, and their settings.
+
+    Settings of a connected app (`ConnectedApp`) and of an external client app itself (`ExternalClientApplication`) go by their own path,
+    those of every other type by the type's name and their path.
+    """
+
+    settings: Mapping[str, Seen | Unreadable]
+    """What is there, by name; unreadable where its value is none that the setting can have."""
+    read: Mapping[str, str]
+    """Metadata type to the source of the component that was read."""
+    unread: Mapping[str, Unreadable]
+    """Metadata type to why its component is not in `read` although it exists, or may exist."""
+
+    def setting(self, name: str, component: str) -> Setting:
+        """Return the setting `name`, which belongs to the metadata type `component`."""
+        found = self.settings.get(name)
+        if found is not None:
+            return found
+        if component in self.read:
+            return Absent(name, self.read[component])
+        if component in self.unread:
+            return self.unread[component]._replace(name=name)
+        return Unreadable(name, f"no {component} was read")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class App(Subject):
+    """A connected app or an external client app.
+
+    Two apps are equal only if they are the same object: pytest groups parameters by their hash.
+    """
+
+    kind: str
+    """`connected_app` or `external_client_app`."""
+    name: str
+    """Full name, as Salesforce has it."""
+    label: str
+    """Name that people see; the full name where no label was read."""
+    source: str
+    """File, or API, that the app itself was read from."""
+    problems: tuple[str, ...] = ()
+    """What kept the app, or a part of it, from being read; one clear line each."""
+    readable: bool = True
+    """False if nothing of the app could be read: then there is nothing to assess."""
+    org: Org = field(init=False, repr=False)
+    """The org that the app belongs to; set by the org."""
+
+    @property
+    def managed(self) -> bool:
+        """Whether the app was installed from a package, so that a part of it is kept in the publisher's org."""
+        state = self.settings.get("distributionState")
+        return isinstance(state, Seen) and state.value in MANAGED
+
+    @property
+    def oauth(self) -> Setting:
+        """Whether the app has OAuth settings."""
+        return self.settings["oauth"]
+
+    @property
+    def client_type(self) -> Setting:
+        """`public` or `private` (RFC 6749, 2.1, calls it confidential)."""
+        return self.settings["client_type"]
+
+    @property
+    def callback_urls(self) -> tuple[str, ...]:
+        """Callback URLs that were read, in their order."""
+        found = self.settings.get(_CALLBACK_URLS[self.kind][0])
+        return found.value if isinstance(found, Seen) and isinstance(found.value, tuple) else ()
+
+    def __repr__(self) -> str:
+        return f"<App {self.kind} {self.name}>"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Org(Subject):
+    """What was read of one org, and when, and from where."""
+
+    name: str
+    """The name that the user gave it."""
+    source: str
+    """`directory`, `archive` or `demo`: the kind of source."""
+    location: str
+    """Where it was read."""
+    taken_at: datetime
+    """When it was read, in UTC; dates are judged against it."""
+    sha256: str
+    """Digest over everything that was read."""
+    apps: tuple[App, ...]
+    """Every app that is known to exist, connected apps first, each kind by name."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the reading; one clear line each."""
+    org_id: str | None = None
+    api_version: float | None = None
+    """API version of a live reading; None for files, which do not tell the version that wrote them."""
+
+    def __post_init__(self) -> None:
+        for app in self.apps:
+            object.__setattr__(app, "org", self)
+
+    def __repr__(self) -> str:
+        return f"<Org {self.name}>"
+
+
+_CALLBACK_URLS = {
+    CONNECTED_APP: ("oauthConfig.callbackUrl", "ConnectedApp", "oauthConfig.certificate"),
+    EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH, f"{GLOBAL_OAUTH}.certificate"),
+}
+"""Kind of app to the setting that holds the callback URLs, its component, and the setting that holds the certificate."""
+
+
+def derive(kind: str, source: str, subject: Subject) -> dict[str, Seen | Unreadable]:
+    """Return the settings that follow from others: `oauth` and `client_type`.
+
+    The client type is that of an app on a person's device where a callback URL has a custom scheme or a loopback host (RFC 8252, 7),
+    unless the app holds a certificate.
+    """
+    return {"oauth": _oauth(kind, source, subject), "client_type": _client_type(kind, subject)}
+
+
+def _oauth(kind: str, source: str, subject: Subject) -> Seen | Unreadable:
+    if kind == CONNECTED_APP:
+        config = subject.settings.get("oauthConfig")
+        if isinstance(config, Seen):
+            return Seen("oauth", True, config.source, config.line, "oauthConfig")
+        return Seen("oauth", False, source, None, "no oauthConfig")
+    for component in OAUTH_TYPES:
+        if component in subject.read:
+            return Seen("oauth", True, subject.read[component], None, component)
+    for component in OAUTH_TYPES:
+        if component in subject.unread:
+            return subject.unread[component]._replace(name="oauth")
+    return Seen("oauth", False, source, None, f"no {GLOBAL_OAUTH}, {OAUTH} or {OAUTH_POLICIES}")
+
+
+def _client_type(kind: str, subject: Subject) -> Seen | Unreadable:
+    callback_urls, component, certificate = _CALLBACK_URLS[kind]
+    urls = subject.setting(callback_urls, component)
+    if isinstance(urls, Unreadable):
+        return urls._replace(name="client_type")
+    if isinstance(urls, Absent):
+        return Seen("client_type", "private", urls.source, None, "private: there is no callback URL")
+    assert isinstance(urls.value, tuple)
+    for url in urls.value:
+        why = _on_device(url)
+        if why is not None:
+            held = subject.settings.get(certificate)
+            if isinstance(held, Seen):
+                return Seen("client_type", "private", held.source, held.line, f"private: {url} {why}, but the app has a certificate")
+            return Seen("client_type", "public", urls.source, urls.line, f"public: {url} {why}")
+    return Seen("client_type", "private", urls.source, urls.line, "private: no callback URL has a custom scheme or a loopback host")
+
+
+def _on_device(url: str) -> str | None:
+    """Say what makes a callback URL end on a person's device; None if nothing does."""
+    scheme, colon, _ = url.partition(":")
+    if not colon:
+        return None
+    if scheme.lower() not in ("http", "https"):
+        return "has a custom scheme"
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None
+    return "has a loopback host" if host in ("localhost", "127.0.0.1", "::1") else None

@@ -1,0 +1,112 @@
+"""What pytest loads: options, markers and fixtures.
+
+Nothing heavier than pytest is imported here: everything else is only where `--sf-org` or `--sf-controls` asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_oauthcontrols.catalogue import Control
+    from pytest_oauthcontrols.model import App, Org
+
+_MARKERS = (
+    "control(id, severity): the control that the test is a case of (pytest-oauthcontrols)",
+    *(f"cvss_{severity}: a case of a control whose published severity is {severity}" for severity in ("critical", "high", "medium", "low")),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("oauthcontrols", "OAuth controls of Salesforce orgs")
+    group.addoption(
+        "--sf-org",
+        action="append",
+        default=[],
+        metavar="ORG",
+        help="assess this org: 'demo' for the sample org, or the path of a folder or .zip of metadata; repeat for several orgs",
+    )
+    group.addoption("--sf-config", metavar="FILE", help="what is to be known of the orgs' apps (default: oauthcontrols.yaml in the root directory)")
+    group.addoption("--sf-json", metavar="FILE", help="write every result to this file")
+    group.addoption("--sf-controls", action="store_true", help="show the catalogue of controls and exit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.option.sf_org:
+        _activate(config)
+    elif config.option.sf_json or config.option.sf_config:
+        raise pytest.UsageError("--sf-json and --sf-config need --sf-org, which says what is to be assessed")
+
+
+def _activate(config: pytest.Config) -> None:
+    from pytest_oauthcontrols.collection import Collection
+    from pytest_oauthcontrols.session import Reading
+
+    config.pluginmanager.register(Reading(config), "oauthcontrols-reading")
+    config.pluginmanager.register(Collection(config), "oauthcontrols-collection")
+    if hasattr(config, "workerinput"):
+        return
+    from pytest_oauthcontrols.reporting import Reporter
+
+    reporter = Reporter(config)
+    config.pluginmanager.register(reporter, "oauthcontrols-reporter")
+    if config.getoption("htmlpath", None):
+        from pytest_oauthcontrols.html import HtmlReport
+
+        config.pluginmanager.register(HtmlReport(config, reporter), "oauthcontrols-html")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    if not config.option.sf_controls:
+        return None
+    from pytest_oauthcontrols.listing import show
+
+    show()
+    return int(pytest.ExitCode.OK)
+
+
+@pytest.fixture(scope="session")
+def org(_oauth_org: Org) -> Org:
+    """The Salesforce org under test: its name, settings and apps. A test that takes it runs once per --sf-org."""
+    return _oauth_org
+
+
+@pytest.fixture(scope="session")
+def app(_oauth_app: App) -> App:
+    """A connected app or external client app of the org. A test that takes it runs once per app."""
+    return _oauth_app
+
+
+@pytest.fixture(scope="session")
+def control(_oauth_control: Control) -> Control:
+    """A control of the catalogue. A test that takes it runs once per control, with `app` once per app and control of its kind."""
+    return _oauth_control
+
+
+# The parameters are put on these, so that a project's own fixture called `app` or `org` is left alone.
+
+
+@pytest.fixture(scope="session")
+def _oauth_org(request: pytest.FixtureRequest) -> Any:
+    return _parameter(request)
+
+
+@pytest.fixture(scope="session")
+def _oauth_app(request: pytest.FixtureRequest) -> Any:
+    return _parameter(request)
+
+
+@pytest.fixture(scope="session")
+def _oauth_control(request: pytest.FixtureRequest) -> Any:
+    return _parameter(request)
+
+
+def _parameter(request: pytest.FixtureRequest) -> Any:
+    if not hasattr(request, "param"):
+        pytest.skip("needs a Salesforce org: give --sf-org")
+    return request.param

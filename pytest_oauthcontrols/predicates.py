@@ -1,0 +1,187 @@
+"""Conditions that the vocabulary of `conditions` cannot say, because settings interact or a value has to be understood.
+
+A control names them as `predicate: NAME`. Each returns whether it holds and the settings that it looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+
+from pytest_oauthcontrols.model import CONNECTED_APP, OAUTH, OAUTH_POLICIES, Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.truth import FALSE, TRUE, UNKNOWN, Truth, truth
+
+Ruling = tuple[Truth, Sequence[Setting]]
+Predicate = Callable[["App | None", Org], Ruling]
+
+_NAME = re.compile(r"[A-Za-z]\w*")
+_LONGEST_NAME = 80
+
+
+def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
+    """The connected app's certificate is valid on the day of the reading; one that is only named counts, its expiry is not visible."""
+    assert app is not None
+    certificate = app.setting("oauthConfig.certificate", "ConnectedApp")
+    if not isinstance(certificate, Seen):
+        return FALSE if isinstance(certificate, Absent) else UNKNOWN, [certificate]
+    text = str(certificate.value)
+    if _NAME.fullmatch(text) and len(text) <= _LONGEST_NAME:
+        return TRUE, [certificate._replace(shown=f"the certificate named {text}, whose expiry is not visible")]
+    # Kept out of the module's imports: few orgs have certificates, and cryptography takes longer to import than all of this package.
+    from cryptography import x509
+
+    try:
+        if "-----BEGIN" in text:
+            parsed = x509.load_pem_x509_certificate(text.encode())
+        else:
+            parsed = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
+        last_day = parsed.not_valid_after_utc.date()
+    except ValueError:
+        reason = f"{certificate.name} is neither a certificate that can be parsed nor a certificate's name"
+        return UNKNOWN, [Unreadable(certificate.name, reason)]
+    expired = org.taken_at.date() > last_day
+    shown = f"a certificate that {'expired on' if expired else 'is valid until'} {last_day}"
+    return truth(not expired), [certificate._replace(shown=shown)]
+
+
+def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
+    """Every scope is on the allowlist that the user declared for the app; true where none was declared."""
+    assert app is not None
+    allowed = app.settings.get("declared.allowed_scopes")
+    if not isinstance(allowed, Seen):
+        return TRUE, []
+    name, component = ("oauthConfig.scopes", "ConnectedApp") if app.kind == CONNECTED_APP else (f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
+    scopes = app.setting(name, component)
+    if not isinstance(scopes, Seen):
+        return UNKNOWN, [scopes, allowed]
+    return truth(set(_listed(scopes)) <= set(_listed(allowed))), [scopes, allowed]
+
+
+def _listed(setting: Seen) -> tuple[str, ...]:
+    """Return the values of a setting that is a list."""
+    assert isinstance(setting.value, tuple)
+    return setting.value
+
+
+_LOGOUT_URLS = {
+    "oauthConfig.singleLogoutUrl": "ConnectedApp",
+    "oauthPolicy.singleLogoutUrl": "ConnectedApp",
+    "samlConfig.samlSloUrl": "ConnectedApp",
+    f"{OAUTH}.singleLogoutUrl": OAUTH,
+    f"{OAUTH_POLICIES}.singleLogoutUrl": OAUTH_POLICIES,
+    "ExtlClntAppSamlConfigurablePolicies.singleLogoutUrl": "ExtlClntAppSamlConfigurablePolicies",
+}
+
+
+def _logout_urls(app: App) -> list[Setting]:
+    settings = [app.setting(name, component) for name, component in _LOGOUT_URLS.items() if (component == "ConnectedApp") == (app.kind == CONNECTED_APP)]
+    return [setting for setting in settings if isinstance(setting, Seen)] or settings
+
+
+def single_logout_urls_use_https(app: App | None, org: Org) -> Ruling:
+    """The app has a single logout URL, and every one that it has starts with https://."""
+    assert app is not None
+    urls = _logout_urls(app)
+    return truth(all(isinstance(url, Seen) and str(url.value).lower().startswith("https://") for url in urls)), urls
+
+
+def _signs_on(app: App) -> bool | None:
+    """Tell whether people sign on through the app; None if that cannot be told."""
+    if not app.readable:
+        return None
+    if app.kind == CONNECTED_APP:
+        saml, scopes = app.setting("samlConfig", "ConnectedApp"), app.setting("oauthConfig.scopes", "ConnectedApp")
+    else:
+        saml = Seen("saml", True, app.source) if "ExtlClntAppSamlConfigurablePolicies" in app.read else Absent("saml", app.source)
+        scopes = app.setting(f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
+    if isinstance(saml, Seen):
+        return True
+    if isinstance(scopes, Seen):
+        return "OpenID" in _listed(scopes)
+    return False if isinstance(app.oauth, Seen) and not app.oauth.value else None
+
+
+def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
+    """People sign on through at least one app of the org (SAML, or the OpenID scope)."""
+    verdicts = {one: _signs_on(one) for one in org.apps}
+    seen: list[Setting] = [Seen("apps that sign users on", tuple(one.name for one in org.apps if verdicts[one]), org.location)]
+    seen += [Unreadable(one.name, f"whether {one.name} signs users on cannot be told") for one in org.apps if verdicts[one] is None]
+    if True in verdicts.values():
+        return TRUE, seen
+    return UNKNOWN if None in verdicts.values() else FALSE, seen
+
+
+def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
+    """Every app that signs users on has a single logout URL."""
+    found: Truth = TRUE
+    seen: list[Setting] = []
+    for one in org.apps:
+        signs_on = _signs_on(one)
+        if signs_on is None:
+            found = min(found, UNKNOWN)
+        elif signs_on:
+            url = _logout_urls(one)[0]
+            found = min(found, truth(isinstance(url, Seen)))
+            seen.append(Seen(f"{one.name}: single logout URL", str(url.value) if isinstance(url, Seen) else "none", one.source))
+    return found, seen
+
+
+_POLICY = re.compile(r"(infinite|zero|specific_(?:lifetime|inactivity)):?(\d+)?:?(hours|days|months)?", re.IGNORECASE)
+_HOURS = {"hours": 1, "days": 24, "months": 24 * 30}
+_NINETY_DAYS = 24 * 90
+_POLICY_PARTS = ("refreshTokenPolicyType", "refreshTokenValidityPeriod", "refreshTokenValidityUnit")
+
+
+def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
+    """A refresh token of the app lives for 90 days at most, however much it is used."""
+    assert app is not None
+    if app.kind == CONNECTED_APP:
+        policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
+        if not isinstance(policy, Seen):
+            # Absent: the documented default is that tokens never expire.
+            return FALSE if isinstance(policy, Absent) else UNKNOWN, [policy]
+        match = _POLICY.fullmatch(str(policy.value).strip())
+        kind, period, unit = (match[1].lower().removeprefix("specific_"), match[2], match[3]) if match else ("", None, None)
+        return _expires_in_time(kind, period, unit), [policy]
+    parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
+    if any(isinstance(part, Unreadable) for part in parts) or isinstance(parts[0], Absent):
+        return UNKNOWN, parts
+    kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
+    return _expires_in_time((kind or "").lower().removeprefix("specific"), period, unit), parts
+
+
+def _expires_in_time(kind: str, period: str | None, unit: str | None) -> Truth:
+    if kind == "zero":
+        return TRUE
+    if kind != "lifetime" or period is None or unit is None:
+        return FALSE
+    return truth(int(period) * _HOURS.get(unit.lower(), _NINETY_DAYS + 1) <= _NINETY_DAYS)
+
+
+def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
+    """Every app that users hold tokens of is installed in the org; tokens name apps by their labels."""
+    authorised, installed = org.setting("OauthToken.AppName", "OauthToken"), org.setting("InstalledApps.Label", "InstalledApps")
+    if not isinstance(authorised, Seen) or not isinstance(installed, Seen):
+        return UNKNOWN, [authorised, installed]
+    missing = tuple(name for name in _listed(authorised) if name not in _listed(installed))
+    ambiguous = tuple(name for name in _listed(authorised) if _listed(installed).count(name) > 1)
+    seen: list[Setting] = [authorised._replace(name="authorised, not installed", value=missing)]
+    if ambiguous:
+        seen.append(installed._replace(name="labels of several apps", value=ambiguous))
+    return truth(not missing), seen
+
+
+PREDICATES: dict[str, Predicate] = {
+    predicate.__name__: predicate
+    for predicate in (
+        certificate_has_not_expired,
+        scopes_are_allowed,
+        single_logout_urls_use_https,
+        an_app_signs_users_on,
+        every_such_app_has_single_logout,
+        refresh_tokens_expire_within_90_days,
+        every_authorised_app_is_installed,
+    )
+}
+"""What a control can name."""

@@ -1,0 +1,338 @@
+"""Every setting that can be read: the metadata type that holds it, its kind of value, since when, and its documented default.
+
+Only what stands here is kept of what is read. Consumer keys and secrets and the credentials of push services do not stand here, so they
+are never stored. Versions are those of the Metadata API's WSDLs, defaults those of the Metadata API Developer Guide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES, ORG
+
+
+@dataclass(frozen=True)
+class Field:
+    """What is known of one setting."""
+
+    type: str
+    """`boolean`, `integer`, `string`, `list` (of strings), `scopes`, `ranges` (of IP addresses, `first-last`) or `object`."""
+    since: int = 0
+    """First API version that has it; 0 for those older than any version in use."""
+    default: bool | int | str | None = None
+    """Documented default that applies where the element is absent; None where none is documented."""
+    values: tuple[str, ...] = ()
+    """The documented values of an enumeration; empty where any value goes."""
+    separator: str = ""
+    """What separates the values of a list within one element; empty where each has an element of its own."""
+    manual: str = ""
+    """Why only a person can tell where the element is absent; empty where that is not so."""
+
+
+@dataclass(frozen=True)
+class MetadataType:
+    """A type of the Metadata API, or what a query returns of an app or org in its place."""
+
+    name: str
+    subject: str
+    """What it belongs to: `connected_app`, `external_client_app` or `org`."""
+    fields: dict[str, Field]
+    suffix: str = ""
+    """File name suffix; empty for what is in no file."""
+    parent: str = ""
+    """The element that names the app it belongs to; empty for an app itself."""
+    live: bool = field(default=False)
+    """True for what only a live org shows."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its settings start with."""
+        return "" if self.name in ("ConnectedApp", "ExternalClientApplication") else f"{self.name}."
+
+
+def _boolean(since: int = 0, default: bool | None = None, manual: str = "") -> Field:
+    return Field("boolean", since, default, manual=manual)
+
+
+def _string(since: int = 0, default: str | None = None, *values: str) -> Field:
+    return Field("string", since, default, values)
+
+
+def _integer(since: int = 0, default: int | None = None) -> Field:
+    return Field("integer", since, default)
+
+
+_OBJECT = Field("object")
+_LIST = Field("list")
+_LINES = Field("list", separator="\n")
+_RANGES = Field("ranges")
+_TEXT = Field("string")
+
+IP_RELAXATION = ("ENFORCE", "ENFORCE_RELAXREFRESH", "BYPASS_2FACTOR", "BYPASS")
+
+SCOPES = (
+    *("Basic", "Api", "Web", "Full", "Chatter", "CustomApplications", "RefreshToken", "OpenID", "CustomPermissions", "Wave", "Eclair", "Pardot"),
+    *("Lightning", "Content", "CDPIngest", "CDPProfile", "CDPQuery", "Chatbot", "CDPSegment", "CDPIdentityResolution", "CDPCalculatedInsight"),
+    *("ForgotPassword", "UserRegistration", "SFAP", "Interaction", "CDP", "EinsteinGPT", "PwdlessLogin", "MCP", "SCRT", "DataCloudUserClaims"),
+    *("A2A", "CmdbDiscovery", "SemanticLayer"),
+)
+"""OAuth scopes by the names that the Metadata API gives back."""
+
+_SCOPE_BY_ALIAS = {
+    **{scope.lower(): scope for scope in SCOPES},
+    **{alias: "Basic" for alias in ("address", "email", "phone", "profile")},
+    "offlineaccess": "RefreshToken",
+    "sfapiplatform": "SFAP",
+}
+
+
+def canonical_scope(scope: str) -> str:
+    """Return the one name that a scope and its synonyms are known by; an unknown scope as it is."""
+    return _SCOPE_BY_ALIAS.get(scope.lower(), scope)
+
+
+def is_scope(scope: str) -> bool:
+    """Tell whether the Metadata API knows the scope."""
+    return scope.lower() in _SCOPE_BY_ALIAS
+
+
+_ID_TOKEN = {
+    "idTokenConfig": _OBJECT,
+    "idTokenConfig.idTokenAudience": _TEXT,
+    "idTokenConfig.idTokenIncludeAttributes": _boolean(),
+    "idTokenConfig.idTokenIncludeStandardClaims": _boolean(),
+}
+
+_TYPES = (
+    MetadataType(
+        "ConnectedApp",
+        CONNECTED_APP,
+        {
+            "label": _TEXT,
+            "startUrl": _TEXT,
+            "attributes": _OBJECT,
+            "canvasConfig": _OBJECT,
+            "canvasConfig.accessMethod": _string(0, None, "Get", "Post"),
+            "canvasConfig.canvasUrl": _TEXT,
+            "ipRanges": _RANGES,
+            "mobileAppConfig": _OBJECT,
+            "mobileAppConfig.devicePlatform": _TEXT,
+            "oauthConfig": _OBJECT,
+            "oauthConfig.assetTokenConfig": Field("object", 49),
+            "oauthConfig.callbackUrl": _LINES,
+            "oauthConfig.certificate": _TEXT,
+            **{f"oauthConfig.{name}": known for name, known in _ID_TOKEN.items()},
+            "oauthConfig.idTokenConfig.idTokenIncludeCustomPerms": _boolean(),
+            "oauthConfig.idTokenConfig.idTokenValidity": _integer(default=2),
+            "oauthConfig.isAdminApproved": _boolean(default=False),
+            "oauthConfig.isClientCredentialEnabled": _boolean(56, False),
+            "oauthConfig.isCodeCredentialEnabled": _boolean(57, False),
+            "oauthConfig.isCodeCredentialPostOnly": _boolean(57, False),
+            "oauthConfig.isConsumerSecretOptional": _boolean(49, False),
+            "oauthConfig.isDPopEnabled": _boolean(68),
+            "oauthConfig.isDeviceFlowEnabled": _boolean(68, manual="no API before 68.0 shows the device flow of a connected app"),
+            "oauthConfig.isEnforceRefreshTokenTTL": _boolean(68),
+            "oauthConfig.isIntrospectAllTokens": _boolean(49, False),
+            "oauthConfig.isIpBindingEnabled": _boolean(68),
+            "oauthConfig.isNamedUserJwtEnabled": _boolean(58, False),
+            "oauthConfig.isPKImTLSEnabled": _boolean(68),
+            "oauthConfig.isPkceRequired": _boolean(59, False),
+            "oauthConfig.isRefreshTokenRotationEnabled": _boolean(60, False),
+            "oauthConfig.isSecretRequiredForRefreshToken": _boolean(51, True),
+            "oauthConfig.isSecretRequiredForTokenExchange": _boolean(60),
+            "oauthConfig.isTokenExchangeEnabled": _boolean(60, False),
+            "oauthConfig.oauthClientCredentialUser": _string(56),
+            "oauthConfig.scopes": Field("scopes"),
+            "oauthConfig.singleLogoutUrl": _TEXT,
+            "oauthPolicy": Field("object", 49),
+            "oauthPolicy.ipRelaxation": _string(49, "ENFORCE", *IP_RELAXATION),
+            "oauthPolicy.isTokenExchangeFlowEnabled": _boolean(60, False),
+            "oauthPolicy.refreshTokenPolicy": _string(49, "infinite"),
+            "oauthPolicy.singleLogoutUrl": _string(49),
+            "permissionSetName": _LIST,
+            "profileName": _LIST,
+            "samlConfig": _OBJECT,
+            "samlConfig.acsUrl": _TEXT,
+            "samlConfig.certificate": _TEXT,
+            "samlConfig.encryptionCertificate": _TEXT,
+            "samlConfig.entityUrl": _TEXT,
+            "samlConfig.samlSigningAlgoType": _string(50, None, "SHA1", "SHA256"),
+            "samlConfig.samlSloUrl": _TEXT,
+            "samlConfig.samlSubjectType": _TEXT,
+            "sessionPolicy": Field("object", 49),
+            "sessionPolicy.policyAction": _string(49),
+            "sessionPolicy.sessionLevel": _string(49),
+            "sessionPolicy.sessionTimeout": _integer(49),
+        },
+        "connectedApp",
+    ),
+    MetadataType(
+        "UserProvisioningConfig", CONNECTED_APP, {"enabled": _boolean(default=False), "reconFilter": _TEXT}, "userProvisioningConfig", "connectedApp"
+    ),
+    MetadataType("ConnectedApplication", CONNECTED_APP, {"MobileSessionTimeout": _integer(), "PinLength": _integer()}, live=True),
+    MetadataType(
+        "ExternalClientApplication",
+        EXTERNAL_CLIENT_APP,
+        {"label": _TEXT, "distributionState": _string(57, None, "Local", "Packaged", "Managed", "AutoInstalled"), "isProtected": _boolean(default=False)},
+        "eca",
+    ),
+    MetadataType(
+        GLOBAL_OAUTH,
+        EXTERNAL_CLIENT_APP,
+        {
+            "callbackUrl": _LINES,
+            "certificate": _string(60),
+            **_ID_TOKEN,
+            "idTokenConfig.idTokenIncludeCustomPermissions": _boolean(61),
+            "idTokenConfig.idTokenValidityInMinutes": _integer(default=2),
+            "isClientCredentialsFlowEnabled": _boolean(60, False),
+            "isCodeCredFlowEnabled": _boolean(61, False),
+            "isCodeCredPostOnly": _boolean(61, False),
+            "isConsumerSecretOptional": _boolean(58, False),
+            "isDPopEnabled": _boolean(68),
+            "isDeviceFlowEnabled": _boolean(60, False),
+            "isEnforceRefreshTokenTTL": _boolean(67),
+            "isIntrospectAllTokens": _boolean(58, False),
+            "isMtlsEnabled": _boolean(68),
+            "isNamedUserJwtEnabled": _boolean(61, False),
+            "isPkceRequired": _boolean(59, True),
+            "isRefreshTokenRotationEnabled": _boolean(60, False),
+            "isSecretRequiredForRefreshToken": _boolean(58, True),
+            "isSecretRequiredForTokenExchange": _boolean(60),
+            "isTokenExchangeEnabled": _boolean(60, False),
+        },
+        "ecaGlblOauth",
+        "externalClientApplication",
+    ),
+    MetadataType(
+        OAUTH,
+        EXTERNAL_CLIENT_APP,
+        {
+            "assetTokenAudiences": _string(61),
+            "clientAssertionCertificate": _string(62),
+            "commaSeparatedCustomScopes": Field("list", 61, separator=","),
+            "commaSeparatedOauthScopes": Field("scopes", 58),
+            "singleLogoutUrl": _TEXT,
+            "trustedIpRanges": Field("ranges", 58),
+        },
+        "ecaOauth",
+        "externalClientApplication",
+    ),
+    MetadataType(
+        OAUTH_POLICIES,
+        EXTERNAL_CLIENT_APP,
+        {
+            "clientCredentialsFlowUser": _string(60),
+            "commaSeparatedPermissionSet": Field("list", 58, separator=","),
+            "commaSeparatedProfile": Field("list", 62, separator=","),
+            "ipRelaxationPolicyType": _string(57, None, *IP_RELAXATION),
+            "isClientCredentialsFlowEnabled": _boolean(60, False),
+            "isGuestCodeCredFlowEnabled": _boolean(61, False),
+            "isTokenExchangeFlowEnabled": _boolean(60, False),
+            "namedUserJwtTimeout": _integer(61),
+            "permittedUsersPolicyType": _string(57, None, "AllSelfAuthorized", "AdminApprovedPreAuthorized"),
+            "policyAction": _string(58, None, "Block", "RaiseSessionLevel", "StepUpMFA"),
+            "refreshTokenPolicyType": _string(57, None, "Infinite", "Zero", "SpecificLifetime", "SpecificInactivity"),
+            "refreshTokenValidityPeriod": _integer(57),
+            "refreshTokenValidityUnit": _string(57, None, "Hours", "Days", "Months"),
+            "requiredSessionLevel": _string(58, None, "LOW", "STANDARD", "HIGH_ASSURANCE"),
+            "sessionTimeoutInMinutes": _integer(58),
+            "singleLogoutUrl": _TEXT,
+        },
+        "ecaOauthPlcy",
+        "externalClientApplication",
+    ),
+    MetadataType(
+        "ExtlClntAppConfigurablePolicies",
+        EXTERNAL_CLIENT_APP,
+        {"isEnabled": _boolean(default=True), "isOauthPluginEnabled": _boolean(60)},
+        "ecaPlcy",
+        "externalClientApplication",
+    ),
+    MetadataType(
+        "ExtlClntAppOauthSecuritySettings", EXTERNAL_CLIENT_APP, {"tokenIpRanges": _RANGES}, "ecaOauthSecurity", "externalClientApplication"
+    ),
+    MetadataType(
+        "ExtlClntAppSamlConfigurablePolicies", EXTERNAL_CLIENT_APP, {"singleLogoutUrl": _TEXT}, "ecaSamlPlcy", "externalClientApplication"
+    ),
+    MetadataType("ExtlClntAppMobileSettings", EXTERNAL_CLIENT_APP, {"isScreenLockEnabled": _boolean(59)}, "ecaMobile", "externalClientApplication"),
+    MetadataType(
+        "ExtlClntAppMobileConfigurablePolicies", EXTERNAL_CLIENT_APP, {"screenLockTimeout": _TEXT}, "ecaMobilePlcy", "externalClientApplication"
+    ),
+    MetadataType("ExtlClntAppPushConfigurablePolicies", EXTERNAL_CLIENT_APP, {"isFullContent": _boolean(62)}, "ecaPushPlcy", "externalClientApplication"),
+    MetadataType("ExtlClntAppNotificationSettings", EXTERNAL_CLIENT_APP, {}, "ecaNotifications", "externalClientApplication"),
+    *(MetadataType("RunAsUser", kind, {"Permissions": _LIST}, live=True) for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP)),
+    MetadataType(
+        "OauthOidcSettings",
+        ORG,
+        {
+            "blockOAuthUnPwFlow": _boolean(56, False),
+            "blockOAuthUsrAgtFlow": _boolean(56, False),
+            "isPkceRequired": _boolean(59, False),
+            "oAuthCdCrdtFlowEnable": _boolean(57, False),
+        },
+        "settings",
+    ),
+    MetadataType(
+        "ConnectedAppSettings",
+        ORG,
+        {"enableAdminApprovedAppsOnly": _boolean(47), "enableAdminApprovedAppsOnlyForExternalUser": _boolean(48)},
+        "settings",
+    ),
+    MetadataType(
+        "ExternalClientAppSettings",
+        ORG,
+        {
+            "enableClientSecretInRestApiAccess": _boolean(60),
+            "enableConsumerSecretApiAccess": _boolean(57),
+            "enablePackageEcaOauthFromDevOrg": _boolean(60),
+        },
+        "settings",
+    ),
+    MetadataType(
+        "SecuritySettings",
+        ORG,
+        {
+            "networkAccess": _OBJECT,
+            "networkAccess.ipRanges": _RANGES,
+            "sessionSettings": _OBJECT,
+            "sessionSettings.disableTimeoutWarning": _boolean(),
+            "sessionSettings.forceLogoutOnSessionTimeout": _boolean(),
+            "sessionSettings.forceRelogin": _boolean(),
+            "sessionSettings.lockSessionsToIp": _boolean(),
+            "sessionSettings.sessionTimeout": _TEXT,
+        },
+        "settings",
+    ),
+    MetadataType("OauthToken", ORG, {"AppName": _LIST}, live=True),
+    MetadataType("InstalledApps", ORG, {"Label": _LIST}, live=True),
+)
+
+METADATA_TYPES = {(known.subject, known.name): known for known in _TYPES}
+"""Every type by what it belongs to and its name."""
+
+_DECLARED = {
+    "declared.allowed_scopes": Field("scopes"),
+    "declared.client_type": _string(0, None, "public", "private"),
+    "declared.purpose": _string(0, None, "iot", "server", "cli"),
+    "inventory": _OBJECT,
+    "inventory.criticality": _string(0, None, "low", "medium", "high", "critical"),
+    "inventory.documents": _LIST,
+    "inventory.gaps": _TEXT,
+}
+"""What the user says of an app in the configuration."""
+
+_DERIVED = {"client_type": _string(0, None, "public", "private"), "oauth": _boolean()}
+"""What follows from other settings."""
+
+
+def fields_of(subject: str) -> dict[str, tuple[str, Field]]:
+    """Return name to component and field, for every setting that can be read of `subject`.
+
+    Of an app, the settings of its org can be read too.
+    """
+    subjects = (subject,) if subject == ORG else (subject, ORG)
+    found = {known.prefix + name: (known.name, spec) for known in _TYPES if known.subject in subjects for name, spec in known.fields.items()}
+    if subject != ORG:
+        found |= {name: (name.partition(".")[0], spec) for name, spec in (_DECLARED | _DERIVED).items()}
+    return found

@@ -1,0 +1,59 @@
+"""A zip of metadata, as `sf project retrieve start` or the Metadata API writes it; it is read in memory and never unpacked."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, assemble, is_metadata
+
+MAX_MEMBERS = 100_000
+"""Members of the largest archive that is read; a retrieve has 10,000 at most."""
+
+
+def read_archive(name: str, path: Path, taken_at: datetime, location: str) -> Org:
+    """Return the org that the files in a zip describe.
+
+    Raises `SourceError` for what is no zip, is cut short, or holds names that would leave the folder it is unpacked in.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = list(_files(archive, location))
+            if not files:
+                raise SourceError(f"{location}: no connected app, external client app or settings of an org in this archive")
+            return assemble(name, "archive", location, files, taken_at)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise SourceError(f"{location}: is no zip, or is cut short ({error}); make it again") from None
+    except OSError as error:
+        raise SourceError(f"{location}: cannot be read: {error.strerror or error}") from None
+
+
+def _files(archive: zipfile.ZipFile, shown: str) -> Iterator[MetadataFile]:
+    members = archive.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise SourceError(f"{shown}: holds {len(members)} files; more than {MAX_MEMBERS} are not read")
+    for member in members:
+        name = member.filename.replace("\\", "/")
+        if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.partition("/")[0]:
+            raise SourceError(f"{shown}: holds '{member.filename}', a name that leads out of the archive; it is not read")
+        if not member.is_dir() and is_metadata(name.rpartition("/")[2]):
+            yield MetadataFile(f"{shown}!/{name}", name, partial(_read, archive, member, f"{shown}!/{name}"))
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> bytes:
+    if member.flag_bits & 0x1:
+        raise UnreadableFile(f"{shown}: is encrypted; make the archive without a password")
+    try:
+        with archive.open(member) as stream:
+            # The size that the archive states may be a lie, so no more than the limit is ever unpacked.
+            content = stream.read(MAX_FILE + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        raise UnreadableFile(f"{shown}: cannot be unpacked: {error}") from None
+    if len(content) > MAX_FILE:
+        raise UnreadableFile(f"{shown}: is larger than {MAX_FILE // 1024 // 1024} MiB, which no metadata of an app is")
+    return content

@@ -1,0 +1,34 @@
+"""The shipped tests: one case per app and control, and one per control of the org itself."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+
+from pytest_oauthcontrols.catalogue import Control, Verdict
+from pytest_oauthcontrols.evaluation import Finding, evaluate
+from pytest_oauthcontrols.messages import explain, title
+from pytest_oauthcontrols.model import App, Org
+
+
+def test_control(app: App, control: Control) -> None:
+    """The app is configured as the control recommends."""
+    finding = evaluate(control, app, app.org)
+    if finding.verdict is not Verdict.PASS:
+        conclude(finding)
+
+
+def test_org_control(org: Org, control: Control) -> None:
+    """The org is configured as the control recommends."""
+    finding = evaluate(control, None, org)
+    if finding.verdict is not Verdict.PASS:
+        conclude(finding)
+
+
+def conclude(finding: Finding) -> NoReturn:
+    """End the test with pytest's outcome for a verdict other than pass."""
+    __tracebackhide__ = True
+    if finding.verdict in (Verdict.FAIL, Verdict.UNVERIFIABLE):
+        pytest.fail(explain(finding), pytrace=False)
+    pytest.skip(f"{finding.verdict.value.replace('_', ' ')}: {title(finding)}")

@@ -1,0 +1,104 @@
+"""Examples of controls, written down as YAML beside the tests and built through the parser that reads real files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pytest_oauthcontrols import configuration
+from pytest_oauthcontrols.evaluation import Finding, evaluate, shown_value
+from pytest_oauthcontrols.model import ORG, Absent, App, Org, Seen, Subject
+from pytest_oauthcontrols.settings import METADATA_TYPES
+from pytest_oauthcontrols.sources.metadata import MetadataFile, assemble
+
+FOLDER = Path(__file__).parent / "controls"
+TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+_TYPES = {known.name: known for known in METADATA_TYPES.values()}
+_KEYS = {"verdict", "says", "evidence", "subject", "config", "live", "queried", "apps"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example of a control."""
+
+    control_id: str
+    line: int
+    said: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.control_id}-{self.line}-{self.said['verdict']}"
+
+    def finding(self, control: Any, tmp_path: Path) -> Finding:
+        """Evaluate the control on the example's app, or on its org."""
+        org = self.org(tmp_path)
+        subject = self.said.get("subject", control.applies_to[0])
+        app = None if subject == ORG else next(one for one in org.apps if one.kind == subject and one.name == "App")
+        return evaluate(control, app, org)
+
+    def org(self, tmp_path: Path) -> Org:
+        """Build the org that the example describes."""
+        unknown = set(self.said) - _KEYS - set(_TYPES)
+        assert not unknown, f"{self.id}: {unknown} is neither a metadata type nor a key of an example"
+        files = list(_files("App", self.said))
+        for name, said in self.said.get("apps", {}).items():
+            files += _files(name, said)
+        org = assemble("example", "directory", "example", files, TAKEN_AT)
+        if "live" in self.said:
+            org = replace(org, api_version=float(self.said["live"]))
+        queried = self.said.get("queried", {})
+        org = replace(_with(org, queried, ORG), apps=tuple(_with(app, queried, app.kind) for app in org.apps))
+        if "config" in self.said:
+            path = tmp_path / configuration.FILE_NAME
+            path.write_text(self.said["config"], "utf-8")
+            org = configuration.apply(configuration.load(path, configuration.FILE_NAME), org)
+        return org
+
+
+def _files(name: str, said: dict[str, Any]) -> Iterator[MetadataFile]:
+    """Yield a file for each metadata type; its text stands between the tags of the root element."""
+    for type_name, inner in said.items():
+        known = _TYPES.get(type_name)
+        if known is None:
+            continue
+        stem = type_name.removesuffix("Settings") if known.suffix == "settings" else name
+        parent = f"<{known.parent}>{name}</{known.parent}>" if known.parent else ""
+        text = f'<{type_name} xmlns="http://soap.sforce.com/2006/04/metadata">\n{parent}\n{inner or ""}\n</{type_name}>\n'
+        path = f"{type_name}/{stem}.{known.suffix}"
+        yield MetadataFile(path, path, lambda text=text: text.encode())  # type: ignore[misc]  # the default binds the loop's text
+
+
+def _with(subject: Any, queried: dict[str, Any], kind: str) -> Any:
+    """Return an app or org with what queries to a live org would have shown."""
+    assert isinstance(subject, Subject)
+    settings, read = dict(subject.settings), dict(subject.read)
+    for name, value in queried.items():
+        type_name = name.partition(".")[0]
+        if (kind, type_name) in METADATA_TYPES:
+            read[type_name] = type_name
+            if value is not None:
+                settings[name] = Seen(name, tuple(value) if isinstance(value, list) else value, type_name)
+    return replace(subject, settings=settings, read=read)
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Return every file of examples by the id of its control."""
+    return {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def examples() -> list[Example]:
+    """Return every example of every control."""
+    return [Example(control_id, number, said) for control_id, document in documents().items() for number, said in enumerate(document["examples"], 1)]
+
+
+def shown(finding: Finding) -> dict[str, str]:
+    """Return a finding's evidence as an example states it."""
+    return {
+        setting.name: (setting.shown or shown_value(setting.value)) if isinstance(setting, Seen) else "absent" if isinstance(setting, Absent) else "unreadable"
+        for setting in finding.evidence
+    }
