@@ -173,10 +173,7 @@ class Comparison:
     only_seen: bool
     """Whether absent or unreadable is a plain no."""
     untold: bool
-    """Whether absence tells nothing: a flag's, or that of a list which should lack something.
-
-    A text, number or list that is not there is not set, so it is not what is asked for.
-    """
+    """Whether absence tells nothing: the setting is always written, or it is a list that should lack something."""
     absent_from_file: Truth = field(init=False)
     """What the absence of the element from a file comes to."""
 
@@ -272,7 +269,7 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
         compare = build(operand, spec)
     except ValueError as error:
         raise entry.error(f"'{operator}' of '{key}': {error}", key) from None
-    return Comparison(reader, compare, operator == "seen", spec.type == "boolean" or operator == "lacks")
+    return Comparison(reader, compare, operator == "seen", spec.untold or operator == "lacks")
 
 
 Test = Callable[[Any], bool]

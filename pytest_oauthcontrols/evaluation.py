@@ -59,12 +59,12 @@ class Finding(NamedTuple):
             return _undecided_reasons(self)
         clause = self.steps[-1]
         if clause.verdict is not None:
-            by_default = clause.when is not None and clause.when.holds(self.app, self.org) is TRUE_BY_DEFAULT
+            by_default = clause.when is not None and clause.when.holds(self.app, self.org) == TRUE_BY_DEFAULT
             return (_worded(clause.because, by_default),)
         if self.verdict is Verdict.PASS:
             return ("Configured as recommended.",)
         judged = [(one.finding, one.condition.holds(self.app, self.org)) for one in clause.requirements]
-        return tuple(_worded(finding, holds is FALSE_BY_DEFAULT) for finding, holds in judged if holds < UNKNOWN)
+        return tuple(_worded(finding, holds == FALSE_BY_DEFAULT) for finding, holds in judged if holds < UNKNOWN)
 
     @property
     def message(self) -> str:
@@ -125,12 +125,12 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
     for depth, clause in enumerate(rule, 1):
         if clause.when is not None:
             holds = clause.when.holds(app, org)
-            if holds is FALSE:
+            if holds == FALSE:
                 continue
-            if holds is UNKNOWN:
+            if holds == UNKNOWN:
                 return _undecided(control, app, org, rule[:depth])
-            certain = certain and holds is TRUE
-            if holds is FALSE_BY_DEFAULT:
+            certain = certain and holds == TRUE
+            if holds == FALSE_BY_DEFAULT:
                 continue
         verdict = clause.verdict or _judge(clause, app, org)
         if verdict is None or (verdict is Verdict.PASS and not certain):
@@ -146,7 +146,7 @@ def _subject(app: App | None) -> str:
 def _judge(clause: Clause, app: App | None, org: Org) -> Verdict | None:
     """Return the verdict on a clause's requirements; None if it cannot be told."""
     least = min([requirement.condition.holds(app, org) for requirement in clause.requirements])
-    if least is TRUE:
+    if least == TRUE:
         return Verdict.PASS
     return Verdict.FAIL if least < UNKNOWN else None
 

@@ -9,11 +9,13 @@ import base64
 import re
 from collections.abc import Callable, Sequence
 
-from pytest_oauthcontrols.model import CONNECTED_APP, OAUTH, OAUTH_POLICIES, Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, OAUTH, OAUTH_POLICIES, Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.truth import FALSE, TRUE, UNKNOWN, Truth, truth
 
 Ruling = tuple[Truth, Sequence[Setting]]
 Predicate = Callable[["App | None", Org], Ruling]
+
+SAML_POLICIES = "ExtlClntAppSamlConfigurablePolicies"
 
 _NAME = re.compile(r"[A-Za-z]\w*")
 _LONGEST_NAME = 80
@@ -54,8 +56,13 @@ def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
     name, component = ("oauthConfig.scopes", "ConnectedApp") if app.kind == CONNECTED_APP else (f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
     scopes = app.setting(name, component)
     if not isinstance(scopes, Seen):
-        return UNKNOWN, [scopes, allowed]
+        return UNKNOWN, [_untold(scopes), allowed]
     return truth(set(_listed(scopes)) <= set(_listed(allowed))), [scopes, allowed]
+
+
+def _untold(setting: Setting) -> Setting:
+    """Return an absent setting as unreadable, where its absence tells nothing."""
+    return Unreadable(setting.name, f"{setting.name} is absent from {setting.source}") if isinstance(setting, Absent) else setting
 
 
 def _listed(setting: Seen) -> tuple[str, ...]:
@@ -65,25 +72,29 @@ def _listed(setting: Seen) -> tuple[str, ...]:
 
 
 _LOGOUT_URLS = {
-    "oauthConfig.singleLogoutUrl": "ConnectedApp",
-    "oauthPolicy.singleLogoutUrl": "ConnectedApp",
-    "samlConfig.samlSloUrl": "ConnectedApp",
-    f"{OAUTH}.singleLogoutUrl": OAUTH,
-    f"{OAUTH_POLICIES}.singleLogoutUrl": OAUTH_POLICIES,
-    "ExtlClntAppSamlConfigurablePolicies.singleLogoutUrl": "ExtlClntAppSamlConfigurablePolicies",
+    CONNECTED_APP: {
+        "oauthConfig.singleLogoutUrl": "ConnectedApp",
+        "oauthPolicy.singleLogoutUrl": "ConnectedApp",
+        "samlConfig.samlSloUrl": "ConnectedApp",
+    },
+    EXTERNAL_CLIENT_APP: {
+        f"{OAUTH}.singleLogoutUrl": OAUTH,
+        f"{OAUTH_POLICIES}.singleLogoutUrl": OAUTH_POLICIES,
+        f"{SAML_POLICIES}.singleLogoutUrl": SAML_POLICIES,
+    },
 }
+"""Kind of app to the settings that can hold its single logout URL, each with its component."""
 
 
-def _logout_urls(app: App) -> list[Setting]:
-    settings = [app.setting(name, component) for name, component in _LOGOUT_URLS.items() if (component == "ConnectedApp") == (app.kind == CONNECTED_APP)]
-    return [setting for setting in settings if isinstance(setting, Seen)] or settings
-
-
-def single_logout_urls_use_https(app: App | None, org: Org) -> Ruling:
-    """The app has a single logout URL, and every one that it has starts with https://."""
-    assert app is not None
-    urls = _logout_urls(app)
-    return truth(all(isinstance(url, Seen) and str(url.value).lower().startswith("https://") for url in urls)), urls
+def _logout_url(app: App) -> Setting:
+    """Return the app's single logout URL, or why it is not known to have one."""
+    urls = [
+        app.setting(name, component)
+        for name, component in _LOGOUT_URLS[app.kind].items()
+        if component in app.read or component in app.unread
+    ]
+    # One that was seen goes first, one that cannot be told second.
+    return min(urls, key=lambda url: (Seen, Unreadable, Absent).index(type(url)))
 
 
 def _signs_on(app: App) -> bool | None:
@@ -93,7 +104,7 @@ def _signs_on(app: App) -> bool | None:
     if app.kind == CONNECTED_APP:
         saml, scopes = app.setting("samlConfig", "ConnectedApp"), app.setting("oauthConfig.scopes", "ConnectedApp")
     else:
-        saml = Seen("saml", True, app.source) if "ExtlClntAppSamlConfigurablePolicies" in app.read else Absent("saml", app.source)
+        saml = Seen("saml", True, app.source) if SAML_POLICIES in app.read else Absent("saml", app.source)
         scopes = app.setting(f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
     if isinstance(saml, Seen):
         return True
@@ -121,9 +132,14 @@ def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
         if signs_on is None:
             found = min(found, UNKNOWN)
         elif signs_on:
-            url = _logout_urls(one)[0]
-            found = min(found, truth(isinstance(url, Seen)))
-            seen.append(Seen(f"{one.name}: single logout URL", str(url.value) if isinstance(url, Seen) else "none", one.source))
+            url = _logout_url(one)
+            name = f"{one.name}: single logout URL"
+            if isinstance(url, Unreadable):
+                found = min(found, UNKNOWN)
+                seen.append(url._replace(name=name))
+            else:
+                found = min(found, truth(isinstance(url, Seen)))
+                seen.append(Seen(name, str(url.value) if isinstance(url, Seen) else "none", one.source))
     return found, seen
 
 
@@ -145,7 +161,9 @@ def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
         kind, period, unit = (match[1].lower().removeprefix("specific_"), match[2], match[3]) if match else ("", None, None)
         return _expires_in_time(kind, period, unit), [policy]
     parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
-    if any(isinstance(part, Unreadable) for part in parts) or isinstance(parts[0], Absent):
+    if isinstance(parts[0], Absent):
+        return UNKNOWN, [_untold(parts[0])]
+    if any(isinstance(part, Unreadable) for part in parts):
         return UNKNOWN, parts
     kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
     return _expires_in_time((kind or "").lower().removeprefix("specific"), period, unit), parts
@@ -163,7 +181,7 @@ def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
     """Every app that users hold tokens of is installed in the org; tokens name apps by their labels."""
     authorised, installed = org.setting("OauthToken.AppName", "OauthToken"), org.setting("InstalledApps.Label", "InstalledApps")
     if not isinstance(authorised, Seen) or not isinstance(installed, Seen):
-        return UNKNOWN, [authorised, installed]
+        return UNKNOWN, [_untold(one) for one in (authorised, installed)]
     missing = tuple(name for name in _listed(authorised) if name not in _listed(installed))
     ambiguous = tuple(name for name in _listed(authorised) if _listed(installed).count(name) > 1)
     seen: list[Setting] = [authorised._replace(name="authorised, not installed", value=missing)]
@@ -177,8 +195,7 @@ PREDICATES: dict[str, Predicate] = {
     for predicate in (
         certificate_has_not_expired,
         scopes_are_allowed,
-        single_logout_urls_use_https,
-        an_app_signs_users_on,
+            an_app_signs_users_on,
         every_such_app_has_single_logout,
         refresh_tokens_expire_within_90_days,
         every_authorised_app_is_installed,

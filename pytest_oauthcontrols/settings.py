@@ -7,6 +7,7 @@ are never stored. Versions are those of the Metadata API's WSDLs, defaults those
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES, ORG
 
@@ -23,6 +24,8 @@ class Field:
     """Documented default that applies where the element is absent; None where none is documented."""
     values: tuple[str, ...] = ()
     """The documented values of an enumeration; empty where any value goes."""
+    untold: bool = False
+    """Whether absence tells nothing, because Salesforce always writes it; a text or list that it leaves out is not set."""
     separator: str = ""
     """What separates the values of a list within one element; empty where each has an element of its own."""
     manual: str = ""
@@ -51,7 +54,7 @@ class MetadataType:
 
 
 def _boolean(since: int = 0, default: bool | None = None, manual: str = "") -> Field:
-    return Field("boolean", since, default, manual=manual)
+    return Field("boolean", since, default, untold=True, manual=manual)
 
 
 def _string(since: int = 0, default: str | None = None, *values: str) -> Field:
@@ -300,7 +303,7 @@ _TYPES = (
             "sessionSettings.forceLogoutOnSessionTimeout": _boolean(),
             "sessionSettings.forceRelogin": _boolean(),
             "sessionSettings.lockSessionsToIp": _boolean(),
-            "sessionSettings.sessionTimeout": _TEXT,
+            "sessionSettings.sessionTimeout": Field("string", untold=True),
         },
         "settings",
     ),
@@ -326,6 +329,7 @@ _DERIVED = {"client_type": _string(0, None, "public", "private"), "oauth": _bool
 """What follows from other settings."""
 
 
+@cache
 def fields_of(subject: str) -> dict[str, tuple[str, Field]]:
     """Return name to component and field, for every setting that can be read of `subject`.
 

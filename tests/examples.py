@@ -12,14 +12,14 @@ import yaml
 
 from pytest_oauthcontrols import configuration
 from pytest_oauthcontrols.evaluation import Finding, evaluate, shown_value
-from pytest_oauthcontrols.model import ORG, Absent, App, Org, Seen, Subject
+from pytest_oauthcontrols.model import ORG, Absent, Org, Seen, Subject, Unreadable
 from pytest_oauthcontrols.settings import METADATA_TYPES
 from pytest_oauthcontrols.sources.metadata import MetadataFile, assemble
 
 FOLDER = Path(__file__).parent / "controls"
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 _TYPES = {known.name: known for known in METADATA_TYPES.values()}
-_KEYS = {"verdict", "says", "evidence", "subject", "config", "live", "queried", "apps"}
+_KEYS = {"verdict", "says", "evidence", "subject", "config", "live", "queried", "unread", "apps"}
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class Example:
         org = assemble("example", "directory", "example", files, TAKEN_AT)
         if "live" in self.said:
             org = replace(org, api_version=float(self.said["live"]))
-        queried = self.said.get("queried", {})
-        org = replace(_with(org, queried, ORG), apps=tuple(_with(app, queried, app.kind) for app in org.apps))
+        org = replace(_with(org, self.said, ORG), apps=tuple(_with(app, self.said, app.kind) for app in org.apps))
         if "config" in self.said:
             path = tmp_path / configuration.FILE_NAME
             path.write_text(self.said["config"], "utf-8")
@@ -73,17 +72,20 @@ def _files(name: str, said: dict[str, Any]) -> Iterator[MetadataFile]:
         yield MetadataFile(path, path, lambda text=text: text.encode())  # type: ignore[misc]  # the default binds the loop's text
 
 
-def _with(subject: Any, queried: dict[str, Any], kind: str) -> Any:
-    """Return an app or org with what queries to a live org would have shown."""
+def _with(subject: Any, said: dict[str, Any], kind: str) -> Any:
+    """Return an app or org with what queries to a live org would have shown, or been refused."""
     assert isinstance(subject, Subject)
-    settings, read = dict(subject.settings), dict(subject.read)
-    for name, value in queried.items():
+    settings, read, unread = dict(subject.settings), dict(subject.read), dict(subject.unread)
+    for name, value in said.get("queried", {}).items():
         type_name = name.partition(".")[0]
         if (kind, type_name) in METADATA_TYPES:
             read[type_name] = type_name
             if value is not None:
                 settings[name] = Seen(name, tuple(value) if isinstance(value, list) else value, type_name)
-    return replace(subject, settings=settings, read=read)
+    for type_name, reason in said.get("unread", {}).items():
+        if (kind, type_name) in METADATA_TYPES:
+            unread[type_name] = Unreadable(type_name, reason)
+    return replace(subject, settings=settings, read=read, unread=unread)
 
 
 def documents() -> dict[str, dict[str, Any]]:

@@ -21,9 +21,9 @@ def test_example(example: Example, tmp_path: Path) -> None:
     finding = example.finding(CONTROLS[example.control_id], tmp_path)
     assert finding.verdict.value == example.said["verdict"], finding
     assert example.said["says"] in finding.message
-    assert finding.evidence
+    assert finding.evidence or finding.verdict not in (Verdict.PASS, Verdict.FAIL)
     evidence = shown(finding)
-    expected = {name: str(value) for name, value in example.said["evidence"].items()}
+    expected = {name: str(value) for name, value in example.said.get("evidence", {}).items()}
     assert {name: evidence.get(name) for name in expected} == expected
 
 
