@@ -1,4 +1,6 @@
-"""Ratios that show what the plugin costs; each compares two things in one run, taking turns, so that the machine's mood cancels out.
+"""Ratios that show what the plugin costs.
+
+Each compares two things in one run, taking turns, so that the machine's mood cancels out.
 
     python benchmarks/bench.py [--rounds 5] [--only collect_and_run]
 
@@ -10,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -83,7 +84,11 @@ def pytest_collection(session):
 BARE = """
 import pytest
 
-CASES = [pytest.param(app, control, id=f"App_{{app:05}}-control_{{control}}") for app in range({apps}) for control in range({controls})]
+CASES = [
+    pytest.param(app, control, id=f"App_{{app:05}}-control_{{control}}")
+    for app in range({apps})
+    for control in range({controls})
+]
 
 @pytest.mark.parametrize(("app", "control"), CASES)
 def test_control(app, control):
@@ -92,7 +97,7 @@ def test_control(app, control):
 
 
 def suite_and_bare(cases: int, failing: bool) -> tuple[Callable[[], float], Callable[[], float]]:
-    """Return what runs the shipped suite and what runs as many bare tests; of failing runs a quarter of the cases fails."""
+    """Return what runs the shipped suite and what runs as many bare tests; a quarter of failing runs fails."""
     template = "Warehouse_Sync"
     controls = list(passing_controls(template))[:20]
     apps = cases // 20
@@ -102,7 +107,12 @@ def suite_and_bare(cases: int, failing: bool) -> tuple[Callable[[], float], Call
         # Five of the twenty controls fail on an app that has these switches the other way round.
         for path in (org / "connectedApps").iterdir():
             text = path.read_text("utf-8")
-            for name in ("isPkceRequired", "isRefreshTokenRotationEnabled", "isSecretRequiredForRefreshToken", "isAdminApproved"):
+            for name in (
+                "isPkceRequired",
+                "isRefreshTokenRotationEnabled",
+                "isSecretRequiredForRefreshToken",
+                "isAdminApproved",
+            ):
                 text = text.replace(f"<{name}>true", f"<{name}>false")
             path.write_text(text, "utf-8")
     body = "assert control % 4" if failing else "pass"
@@ -110,7 +120,9 @@ def suite_and_bare(cases: int, failing: bool) -> tuple[Callable[[], float], Call
     suite.mkdir()
     bare.mkdir()
     (bare / "test_bare.py").write_text(BARE.format(apps=apps, controls=20, body=body), "utf-8")
-    return (lambda: pytest_cpu(suite, f"--sf-org={org}", conftest=CONFTEST.format(wanted=set(controls)))), (lambda: pytest_cpu(bare, "-p", "no:oauthcontrols"))
+    return (lambda: pytest_cpu(suite, f"--sf-org={org}", conftest=CONFTEST.format(wanted=set(controls)))), (
+        lambda: pytest_cpu(bare, "-p", "no:oauthcontrols")
+    )
 
 
 def parse_and_evaluate() -> tuple[Callable[[], float], Callable[[], float]]:
@@ -127,7 +139,10 @@ def parse_and_evaluate() -> tuple[Callable[[], float], Callable[[], float]]:
     def lxml_alone() -> float:
         start = time.process_time()
         for path in sorted((folder / "connectedApps").iterdir()):
-            values = [(element.tag, element.text, element.sourceline) for element in etree.fromstring(path.read_bytes()).iter()]
+            values = [
+                (element.tag, element.text, element.sourceline)
+                for element in etree.fromstring(path.read_bytes()).iter()
+            ]
             assert values
         return time.process_time() - start
 
@@ -141,7 +156,12 @@ def unused() -> tuple[Callable[[], float], Callable[[], float]]:
 
     def run(*args: str) -> float:
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
         return time.perf_counter() - start
 
     return run, lambda: run("-p", "no:oauthcontrols")
@@ -153,10 +173,25 @@ def suite_against_itself(failing: bool) -> tuple[Callable[[], float], Callable[[
 
 
 RATIOS: dict[str, tuple[str, float, Callable[[], tuple[Callable[[], float], Callable[[], float]]], int]] = {
-    "collect_and_run": ("10,000 passing cases against bare tests", 1.05, lambda: suite_and_bare(10_000, failing=False), 1),
-    "failing": ("10,000 cases, a quarter failing, against bare tests", 0.45, lambda: suite_and_bare(10_000, failing=True), 1),
+    "collect_and_run": (
+        "10,000 passing cases against bare tests",
+        1.05,
+        lambda: suite_and_bare(10_000, failing=False),
+        1,
+    ),
+    "failing": (
+        "10,000 cases, a quarter failing, against bare tests",
+        0.45,
+        lambda: suite_and_bare(10_000, failing=True),
+        1,
+    ),
     "growth": ("40,000 passing cases against 10,000", 4.3, lambda: suite_against_itself(failing=False), 1),
-    "growth_failing": ("40,000 cases, a quarter failing, against 10,000", 4.3, lambda: suite_against_itself(failing=True), 1),
+    "growth_failing": (
+        "40,000 cases, a quarter failing, against 10,000",
+        4.3,
+        lambda: suite_against_itself(failing=True),
+        1,
+    ),
     "evaluate": ("parsing and evaluating 1,000 apps against lxml alone", 2.5, parse_and_evaluate, 2),
     "unused": ("a trivial test with the plugin unused against without it", 1.05, unused, 4),
 }
@@ -176,7 +211,10 @@ def main() -> None:
         ratios = [one() / other() for _ in range(options.rounds * times)]
         median = statistics.median(ratios)
         verdict = "met" if median <= goal else "MISSED"
-        print(f"{name:16} {median:5.2f}  goal {goal:4.2f}  {verdict:6}  ({min(ratios):.2f} to {max(ratios):.2f})  {what}", flush=True)
+        print(
+            f"{name:16} {median:5.2f}  goal {goal:4.2f}  {verdict:6}  ({min(ratios):.2f} to {max(ratios):.2f})  {what}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -51,8 +51,9 @@ class Assessment:
     def slugs(self) -> dict[Org | App, str]:
         """What stands for each org and app in ids.
 
-        Ids hold letters, digits, `_`, `.` and `-` only: they are typed into shells and written into pages. Where a character had to be
-        replaced, or two names would be alike, a hash of the name tells them apart; the same name gets the same slug in every run.
+        Ids hold letters, digits, `_`, `.` and `-` only: they are typed into shells and written into pages. Where a
+        character had to be replaced, or two names would be alike, a hash of the name tells them apart; the same name
+        gets the same slug in every run.
         """
         slugs = _slugs((org, org.name, org.location) for org in self.orgs)
         for org in self.orgs:
@@ -78,7 +79,8 @@ def _slugs(named: Iterator[tuple[Org | App, str, str]]) -> dict[Org | App, str]:
     for one, name, more in named:
         slug = _UNSAFE.sub("_", name)
         if slug != name or slug in taken or not slug:
-            slug = f"{slug or 'unnamed'}-{hashlib.sha256(f'{name} {more}'.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+            digest = hashlib.sha256(f"{name} {more}".encode("utf-8", "surrogatepass")).hexdigest()
+            slug = f"{slug or 'unnamed'}-{digest[:8]}"
         taken.add(slug)
         slugs[one] = slug
     return slugs

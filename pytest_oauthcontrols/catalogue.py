@@ -1,7 +1,7 @@
 """The catalogue of controls, read from the YAML files beside this module.
 
-Each file of `controls/` is one control. What may stand in it is said by `_KEYS` and in `conditions`; anything else is an error that
-names file and line.
+Each file of `controls/` is one control. What may stand in it is said by `_KEYS` and in `conditions`; anything else is
+an error that names file and line.
 """
 
 from __future__ import annotations
@@ -120,11 +120,30 @@ class Catalogue:
         return tuple(control for control in self.controls if subject in control.rules)
 
 
-ASSESSED = ("automatically", "automatically from API 68", "automatically where configured", "of live orgs only", "with an inventory", "by hand")
+ASSESSED = (
+    "automatically",
+    "automatically from API 68",
+    "automatically where configured",
+    "of live orgs only",
+    "with an inventory",
+    "by hand",
+)
 """How verdicts come about."""
 
 _KEYS = {
-    *("id", "name", "page", "applies_to", "core", "recommended", "cvss", "assessed", "decided_by", "shows", "higher_risk_when"),
+    *(
+        "id",
+        "name",
+        "page",
+        "applies_to",
+        "core",
+        "recommended",
+        "cvss",
+        "assessed",
+        "decided_by",
+        "shows",
+        "higher_risk_when",
+    ),
     *("low_risk_when", "low_risk_needs", "threat", "remediation", "may_break", "notes"),
 }
 _OUTCOMES = {verdict.value: verdict for verdict in Verdict if verdict is not Verdict.UNVERIFIABLE}
@@ -134,7 +153,10 @@ _SUBJECTS = (CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG)
 
 def load() -> Catalogue:
     """Return the catalogue that ships with the package."""
-    shipped = sorted((one for one in files(__package__).joinpath("controls").iterdir() if one.name.endswith(".yaml")), key=lambda one: one.name)
+    shipped = sorted(
+        (one for one in files(__package__).joinpath("controls").iterdir() if one.name.endswith(".yaml")),
+        key=lambda one: one.name,
+    )
     texts = [(f"{__package__}/controls/{one.name}", one.read_text("utf-8")) for one in shipped]
     digest = hashlib.sha256("".join(text for _, text in texts).encode()).hexdigest()
     return Catalogue(_sorted(parse_control(text, file) for file, text in texts), VERSION, digest)
@@ -234,7 +256,10 @@ def _clause(entry: Entry, subject: str) -> Clause:
             raise entry.error("'when' must be a condition", "when")
         when = compile_condition(entry["when"], subject)
     if outcomes == ["require"]:
-        requirements = tuple(Requirement(compile_condition(one, subject, ("finding",)), one.text("finding")) for one in entry.entries("require"))
+        requirements = tuple(
+            Requirement(compile_condition(one, subject, ("finding",)), one.text("finding"))
+            for one in entry.entries("require")
+        )
         if not requirements:
             raise entry.error("'require' must not be empty", "require")
         return Clause(when, None, "", requirements)

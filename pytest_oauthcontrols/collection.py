@@ -17,19 +17,25 @@ from pytest_oauthcontrols.session import assessment_key
 class Suite(pytest.Module):
     """The shipped test module.
 
-    It is added to the session instead of being named on the command line, where the project's conftest files would not see its tests
-    and the project's naming rules (`python_functions`) would hide them.
+    It is added to the session instead of being named on the command line, where the project's conftest files would not
+    see its tests and the project's naming rules (`python_functions`) would hide them.
     """
 
     def _getobj(self) -> Any:
+        """Return the module."""
         return suite
 
     def istestfunction(self, obj: object, name: str) -> bool:
+        """Tell which functions are tests, whatever the project calls its own."""
         # Without a case pytest would show one test, skipped for want of parameters.
         cases = self.config.stash[assessment_key].cases
-        return {"test_control": any(case.app for case in cases), "test_org_control": any(not case.app for case in cases)}.get(name, False)
+        return {
+            "test_control": any(case.app for case in cases),
+            "test_org_control": any(not case.app for case in cases),
+        }.get(name, False)
 
     def istestclass(self, obj: object, name: str) -> bool:
+        """Tell that no class is a test."""
         return False
 
 
@@ -46,7 +52,10 @@ class Collection:
         config.args[:] = [arg for arg in config.args if arg not in asked]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Add the suite to what the session collects."""
         report = yield
         if isinstance(collector, pytest.Session) and self._wanted:
             report.result.append(Suite.from_parent(collector, path=collector.config.rootpath, nodeid=SUITE_ID))
@@ -68,6 +77,7 @@ class Collection:
         return list(chosen)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Generate the cases of the suite, and of the project's tests that take the plugin's fixtures."""
         assessment = self._config.stash[assessment_key]
         if metafunc.module is suite:
             _generate_suite(metafunc, assessment)
@@ -79,15 +89,23 @@ def _generate_suite(metafunc: pytest.Metafunc, assessment: Assessment) -> None:
     marks = _Marks()
     if metafunc.function is suite.test_control:
         names: tuple[str, ...] = ("app", "control")
-        params = [pytest.param(case.app, case.control, id=case.id, marks=marks[case.control]) for case in assessment.cases if case.app is not None]
+        params = [
+            pytest.param(case.app, case.control, id=case.id, marks=marks[case.control])
+            for case in assessment.cases
+            if case.app is not None
+        ]
     else:
         names = ("org", "control")
-        params = [pytest.param(case.org, case.control, id=case.id, marks=marks[case.control]) for case in assessment.cases if case.app is None]
+        params = [
+            pytest.param(case.org, case.control, id=case.id, marks=marks[case.control])
+            for case in assessment.cases
+            if case.app is None
+        ]
     metafunc.parametrize(names, params)
 
 
 def _generate_own(metafunc: pytest.Metafunc, assessment: Assessment) -> None:
-    """Generate the cases of a project's own test: one for each org, app or control that it takes, or for each that go together."""
+    """Generate the cases of a project's own test, one for each org, app or control that it takes."""
     wanted = tuple(name for name in ("_oauth_org", "_oauth_app", "_oauth_control") if name in metafunc.fixturenames)
     if not wanted:
         return
@@ -115,5 +133,8 @@ class _Marks(dict[Control, "tuple[pytest.MarkDecorator, ...]"]):
 
     def __missing__(self, control: Control) -> tuple[pytest.MarkDecorator, ...]:
         severity = control.severity.value
-        self[control] = (pytest.mark.control(id=control.id, severity=severity), getattr(pytest.mark, f"cvss_{severity}"))
+        self[control] = (
+            pytest.mark.control(id=control.id, severity=severity),
+            getattr(pytest.mark, f"cvss_{severity}"),
+        )
         return self[control]

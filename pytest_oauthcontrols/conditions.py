@@ -14,7 +14,7 @@ A condition is a mapping of settings to tests, all of which have to hold:
     samlConfig.acsUrl: {starts_with: 'https://'}
     oauthConfig.scopes: {contains: OpenID}          a list has the value, or all of several
     oauthConfig.scopes: {lacks: Full}               a list has not the value, or none of several
-    ipRanges: {narrower_than: 0.0.0.0/0}            address ranges that together leave out a part of the network, or of each of several
+    ipRanges: {narrower_than: 0.0.0.0/0}            address ranges that together leave out a part of the network
     any: [CONDITION, ...]                           at least one holds
     predicate: NAME                                 a function of `predicates`, where settings interact
 
@@ -111,7 +111,10 @@ class Reader:
         if self.field.manual:
             return Unreadable(self.name, self.field.manual, manual=True)
         since = f"{self.field.since}.0"
-        return Unreadable(self.name, f"API version {org.api_version}, at which the org was read, does not have {self.name}; {since} does")
+        return Unreadable(
+            self.name,
+            f"API version {org.api_version}, at which the org was read, does not have {self.name}; {since} does",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,7 @@ class Comparison:
         yield self._understood(self.reader.read(app, org), org.api_version)
 
     def _understood(self, setting: Setting, api_version: float | None) -> Setting:
-        """Return an absent setting with the default that stands in for it, or as unreadable where its absence tells nothing."""
+        """Return an absent setting with its default, or as unreadable where its absence tells nothing."""
         if self.only_seen:
             return setting._replace(blocking=False) if isinstance(setting, Unreadable) else setting
         if not isinstance(setting, Absent):
@@ -222,7 +225,9 @@ class Comparison:
         if known.manual and api_version is None:
             return Unreadable(setting.name, known.manual, manual=True)
         if self.untold:
-            return Unreadable(setting.name, f"{setting.name} is absent from {setting.source}, and no default is documented")
+            return Unreadable(
+                setting.name, f"{setting.name} is absent from {setting.source}, and no default is documented"
+            )
         return setting
 
 
@@ -251,9 +256,13 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
         raise entry.error(f"there is no setting '{key}' of {subject.replace('_', ' ')}s{suggestion(key, known)}", key)
     component, spec = known[key]
     reader = Reader(key, component, spec, of_org)
-    test = entry[key]
-    if test in ("present", "absent"):
-        return Presence(reader, test == "present")
+    if entry[key] in ("present", "absent"):
+        return Presence(reader, entry[key] == "present")
+    return _compile_comparison(entry, key, reader)
+
+
+def _compile_comparison(entry: Entry, key: str, reader: Reader) -> Condition:
+    test, spec = entry[key], reader.field
     if isinstance(test, bool):
         operator, operand = "is", test
     elif isinstance(test, Entry) and len(test) == 1:
@@ -285,7 +294,9 @@ def _is(operand: Any, field: Field) -> Test:
     if not isinstance(operand, str):
         raise ValueError("must be a text")
     if field.values and operand.lower() not in [known.lower() for known in field.values]:
-        raise ValueError(f"must be one of {', '.join(field.values)}, not '{operand}'{suggestion(operand, field.values)}")
+        raise ValueError(
+            f"must be one of {', '.join(field.values)}, not '{operand}'{suggestion(operand, field.values)}"
+        )
     wanted = operand.lower()
     return lambda value: bool(value.lower() == wanted)
 
@@ -342,7 +353,8 @@ def _narrower_than(operand: Any, _field: Field) -> Test:
     def test(ranges: tuple[str, ...]) -> bool:
         blocks = [block for one in ranges for block in _blocks(one)]
         return not any(
-            network in ipaddress.collapse_addresses([block for block in blocks if block.version == network.version]) for network in networks
+            network in ipaddress.collapse_addresses([block for block in blocks if block.version == network.version])
+            for network in networks
         )
 
     return test

@@ -103,7 +103,11 @@ def apply(configuration: Configuration, org: Org) -> Org:
         return org
     matched: set[Declaration] = set()
     apps = tuple(_apply(configuration, app, matched) for app in org.apps)
-    notes = tuple(f"{one.file}:{one.line}: no app is called '{one.pattern}'" for one in configuration.declarations if one not in matched)
+    notes = tuple(
+        f"{one.file}:{one.line}: no app is called '{one.pattern}'"
+        for one in configuration.declarations
+        if one not in matched
+    )
     return replace(org, apps=apps, notes=org.notes + notes)
 
 
@@ -115,7 +119,9 @@ def _apply(configuration: Configuration, app: App, matched: set[Declaration]) ->
             said |= {setting.name: setting for setting in declaration.settings}
     declared = said.get("declared.client_type")
     if declared is not None:
-        said["client_type"] = declared._replace(name="client_type", shown=f"{declared.value}: declared in the configuration")
+        said["client_type"] = declared._replace(
+            name="client_type", shown=f"{declared.value}: declared in the configuration"
+        )
     read = {**app.read, "declared": configuration.file, "inventory": configuration.file}
     if configuration.inventoried:
         said["inventory"] = Seen("inventory", "present", configuration.file)

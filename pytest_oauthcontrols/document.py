@@ -45,7 +45,9 @@ class Entry(dict[str, Any]):
         """Return a text that is one of the choices."""
         value = self.text(key)
         if value not in choices:
-            raise self.error(f"'{key}' must be one of {', '.join(choices)}, not '{value}'{suggestion(value, choices)}", key)
+            raise self.error(
+                f"'{key}' must be one of {', '.join(choices)}, not '{value}'{suggestion(value, choices)}", key
+            )
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Absent, App, Org, Setting, Unreadable
-from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
+from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 
 READABLE = Control(
     id="readable",
@@ -74,7 +74,10 @@ class Finding(NamedTuple):
 
     @property
     def evidence(self) -> tuple[Setting, ...]:
-        """The settings that the verdict rests on, each once; that an app has OAuth is left out where anything else was looked at."""
+        """The settings that the verdict rests on, each once.
+
+        That an app has OAuth is left out where anything else was looked at.
+        """
         if self.control is READABLE and self.app is not None:
             return (Unreadable(self.app.name, self.app.problems[0], self.app.managed),)
         settings = tuple(dict.fromkeys(self.looked_at()))
@@ -152,7 +155,7 @@ def _judge(clause: Clause, app: App | None, org: Org) -> Verdict | None:
 
 
 def _undecided(control: Control, app: App | None, org: Org, steps: tuple[Clause, ...]) -> Finding:
-    """Return the finding where a control cannot be decided: manual if no tool could read what it needs, unverifiable otherwise."""
+    """Return the finding where a control cannot be decided: manual if no tool could read what it needs."""
     finding = Finding(control, app, org, Verdict.UNVERIFIABLE, steps, decided=False)
     blocking = [one.manual for one in finding.looked_at() if type(one) is Unreadable and one.blocking]
     manual = bool(blocking) and all(blocking)
@@ -166,8 +169,8 @@ def _undecided_reasons(finding: Finding) -> tuple[str, ...]:
             reasons.append(f"{_capitalised(one.reason)}.")
         elif isinstance(one, Absent) and one.since:
             reasons.append(
-                f"{one.name} is absent from {one.source}: its documented default, {shown_value(one.default)}, would do, but a file of an API"
-                f" version before {one.since}.0 leaves it out too."
+                f"{one.name} is absent from {one.source}: its documented default, {shown_value(one.default)}, would do,"
+                f" but a file of an API version before {one.since}.0 leaves it out too."
             )
     return tuple(dict.fromkeys(reasons))
 

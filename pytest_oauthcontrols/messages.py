@@ -17,7 +17,7 @@ _INDENT = " " * 13
 
 
 def plain(text: str) -> str:
-    """Return the text with every character that is not printable spelled out, so that it cannot move a cursor or reverse a line."""
+    """Return the text with every character spelled out that could move a cursor or reverse a line."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
@@ -35,7 +35,10 @@ def describe(setting: Setting) -> str:
     if isinstance(setting, Seen):
         return plain(f"{setting.name} = {setting.shown or shown_value(setting.value)}")
     if isinstance(setting, Absent):
-        return plain(f"{setting.name} is absent" + ("" if setting.default is None else f"; documented default: {shown_value(setting.default)}"))
+        return plain(
+            f"{setting.name} is absent"
+            + ("" if setting.default is None else f"; documented default: {shown_value(setting.default)}")
+        )
     return plain(f"{setting.name} could not be read: {setting.reason}")
 
 
@@ -47,7 +50,7 @@ def where(setting: Setting) -> str:
 
 
 def explain(finding: Finding) -> str:
-    """Return the finding as an administrator needs it: what is wrong, where it was seen, what is recommended, how to mend it."""
+    """Return the finding as an administrator needs it: what is wrong, where, what is recommended, how to mend it."""
     control, app = finding.control, finding.app
     lines = [title(finding), ""]
     lines += _row("control", f"{control.id}: {control.name}")
@@ -66,7 +69,14 @@ def explain(finding: Finding) -> str:
 
 
 def _row(name: str, text: str) -> list[str]:
-    return textwrap.wrap(plain(text), _WIDTH, initial_indent=f"{name:<13}", subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        plain(text),
+        _WIDTH,
+        initial_indent=f"{name:<13}",
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _evidence(finding: Finding) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Orgs, their apps and their settings, however they were read.
 
-A setting is in one of three states, and no code may mistake one for another: it was seen with a value (`Seen`), what should hold it was
-read and it is not there (`Absent`), or nobody can tell (`Unreadable`).
+A setting is in one of three states, and no code may mistake one for another: it was seen with a value (`Seen`), what
+should hold it was read and it is not there (`Absent`), or nobody can tell (`Unreadable`).
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ Setting = Seen | Absent | Unreadable
 class Subject:
     """An app or an org: metadata components that were read of it, and their settings.
 
-    Settings of a connected app (`ConnectedApp`) and of an external client app itself (`ExternalClientApplication`) go by their own path,
-    those of every other type by the type's name and their path.
+    Settings of a connected app (`ConnectedApp`) and of an external client app itself (`ExternalClientApplication`) go
+    by their own path, those of every other type by the type's name and their path.
     """
 
     settings: Mapping[str, Seen | Unreadable]
@@ -179,14 +179,14 @@ _CALLBACK_URLS = {
     CONNECTED_APP: ("oauthConfig.callbackUrl", "ConnectedApp", "oauthConfig.certificate"),
     EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH, f"{GLOBAL_OAUTH}.certificate"),
 }
-"""Kind of app to the setting that holds the callback URLs, its component, and the setting that holds the certificate."""
+"""Kind of app to the setting of the callback URLs, its component, and the setting of the certificate."""
 
 
 def derive(kind: str, source: str, subject: Subject) -> dict[str, Seen | Unreadable]:
     """Return the settings that follow from others: `oauth` and `client_type`.
 
-    The client type is that of an app on a person's device where a callback URL has a custom scheme or a loopback host (RFC 8252, 7),
-    unless the app holds a certificate.
+    The client type is that of an app on a person's device where a callback URL has a custom scheme or a loopback host
+    (RFC 8252, 7), unless the app holds a certificate.
     """
     return {"oauth": _oauth(kind, source, subject), "client_type": _client_type(kind, subject)}
 
@@ -219,9 +219,21 @@ def _client_type(kind: str, subject: Subject) -> Seen | Unreadable:
         if why is not None:
             held = subject.settings.get(certificate)
             if isinstance(held, Seen):
-                return Seen("client_type", "private", held.source, held.line, f"private: {url} {why}, but the app has a certificate")
+                return Seen(
+                    "client_type",
+                    "private",
+                    held.source,
+                    held.line,
+                    f"private: {url} {why}, but the app has a certificate",
+                )
             return Seen("client_type", "public", urls.source, urls.line, f"public: {url} {why}")
-    return Seen("client_type", "private", urls.source, urls.line, "private: no callback URL has a custom scheme or a loopback host")
+    return Seen(
+        "client_type",
+        "private",
+        urls.source,
+        urls.line,
+        "private: no callback URL has a custom scheme or a loopback host",
+    )
 
 
 def _on_device(url: str) -> str | None:

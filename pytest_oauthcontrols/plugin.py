@@ -15,25 +15,35 @@ if TYPE_CHECKING:
 
 _MARKERS = (
     "control(id, severity): the control that the test is a case of (pytest-oauthcontrols)",
-    *(f"cvss_{severity}: a case of a control whose published severity is {severity}" for severity in ("critical", "high", "medium", "low")),
+    *(
+        f"cvss_{severity}: a case of a control whose published severity is {severity}"
+        for severity in ("critical", "high", "medium", "low")
+    ),
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
     group = parser.getgroup("oauthcontrols", "OAuth controls of Salesforce orgs")
     group.addoption(
         "--sf-org",
         action="append",
         default=[],
         metavar="ORG",
-        help="assess this org: 'demo' for the sample org, or the path of a folder or .zip of metadata; repeat for several orgs",
+        help="assess this org: 'demo' for the sample org, or the path of a folder or .zip of metadata;"
+        " repeat for several orgs",
     )
-    group.addoption("--sf-config", metavar="FILE", help="what is to be known of the orgs' apps (default: oauthcontrols.yaml in the root directory)")
+    group.addoption(
+        "--sf-config",
+        metavar="FILE",
+        help="what is to be known of the orgs' apps (default: oauthcontrols.yaml in the root directory)",
+    )
     group.addoption("--sf-json", metavar="FILE", help="write every result to this file")
     group.addoption("--sf-controls", action="store_true", help="show the catalogue of controls and exit")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and, where an org is to be assessed, everything that assesses it."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     if config.option.sf_org:
@@ -57,11 +67,12 @@ def _activate(config: pytest.Config) -> None:
     if config.getoption("htmlpath", None):
         from pytest_oauthcontrols.html import HtmlReport
 
-        config.pluginmanager.register(HtmlReport(config, reporter), "oauthcontrols-html")
+        config.pluginmanager.register(HtmlReport(reporter), "oauthcontrols-html")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Show the catalogue instead of running tests, where that is asked for."""
     if not config.option.sf_controls:
         return None
     from pytest_oauthcontrols.listing import show
@@ -84,7 +95,7 @@ def app(_oauth_app: App) -> App:
 
 @pytest.fixture(scope="session")
 def control(_oauth_control: Control) -> Control:
-    """A control of the catalogue. A test that takes it runs once per control, with `app` once per app and control of its kind."""
+    """A control of the catalogue. A test that takes it runs once per control, with `app` once per app and control."""
     return _oauth_control
 
 

@@ -9,7 +9,18 @@ import base64
 import re
 from collections.abc import Callable, Sequence
 
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, OAUTH, OAUTH_POLICIES, Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.model import (
+    CONNECTED_APP,
+    EXTERNAL_CLIENT_APP,
+    OAUTH,
+    OAUTH_POLICIES,
+    Absent,
+    App,
+    Org,
+    Seen,
+    Setting,
+    Unreadable,
+)
 from pytest_oauthcontrols.truth import FALSE, TRUE, UNKNOWN, Truth, truth
 
 Ruling = tuple[Truth, Sequence[Setting]]
@@ -22,7 +33,10 @@ _LONGEST_NAME = 80
 
 
 def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
-    """The connected app's certificate is valid on the day of the reading; one that is only named counts, its expiry is not visible."""
+    """The connected app's certificate is valid on the day of the reading.
+
+    A certificate that is only named counts, and its expiry is said not to be visible.
+    """
     assert app is not None
     certificate = app.setting("oauthConfig.certificate", "ConnectedApp")
     if not isinstance(certificate, Seen):
@@ -30,7 +44,7 @@ def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
     text = str(certificate.value)
     if _NAME.fullmatch(text) and len(text) <= _LONGEST_NAME:
         return TRUE, [certificate._replace(shown=f"the certificate named {text}, whose expiry is not visible")]
-    # Kept out of the module's imports: few orgs have certificates, and cryptography takes longer to import than all of this package.
+    # Few orgs have certificates, and cryptography takes longer to import than all of this package.
     from cryptography import x509
 
     try:
@@ -53,7 +67,11 @@ def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
     allowed = app.settings.get("declared.allowed_scopes")
     if not isinstance(allowed, Seen):
         return TRUE, []
-    name, component = ("oauthConfig.scopes", "ConnectedApp") if app.kind == CONNECTED_APP else (f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
+    name, component = (
+        ("oauthConfig.scopes", "ConnectedApp")
+        if app.kind == CONNECTED_APP
+        else (f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
+    )
     scopes = app.setting(name, component)
     if not isinstance(scopes, Seen):
         return UNKNOWN, [_untold(scopes), allowed]
@@ -62,7 +80,11 @@ def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
 
 def _untold(setting: Setting) -> Setting:
     """Return an absent setting as unreadable, where its absence tells nothing."""
-    return Unreadable(setting.name, f"{setting.name} is absent from {setting.source}") if isinstance(setting, Absent) else setting
+    return (
+        Unreadable(setting.name, f"{setting.name} is absent from {setting.source}")
+        if isinstance(setting, Absent)
+        else setting
+    )
 
 
 def _listed(setting: Seen) -> tuple[str, ...]:
@@ -116,8 +138,14 @@ def _signs_on(app: App) -> bool | None:
 def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
     """People sign on through at least one app of the org (SAML, or the OpenID scope)."""
     verdicts = {one: _signs_on(one) for one in org.apps}
-    seen: list[Setting] = [Seen("apps that sign users on", tuple(one.name for one in org.apps if verdicts[one]), org.location)]
-    seen += [Unreadable(one.name, f"whether {one.name} signs users on cannot be told") for one in org.apps if verdicts[one] is None]
+    seen: list[Setting] = [
+        Seen("apps that sign users on", tuple(one.name for one in org.apps if verdicts[one]), org.location)
+    ]
+    seen += [
+        Unreadable(one.name, f"whether {one.name} signs users on cannot be told")
+        for one in org.apps
+        if verdicts[one] is None
+    ]
     if True in verdicts.values():
         return TRUE, seen
     return UNKNOWN if None in verdicts.values() else FALSE, seen
@@ -158,7 +186,9 @@ def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
             # Absent: the documented default is that tokens never expire.
             return FALSE if isinstance(policy, Absent) else UNKNOWN, [policy]
         match = _POLICY.fullmatch(str(policy.value).strip())
-        kind, period, unit = (match[1].lower().removeprefix("specific_"), match[2], match[3]) if match else ("", None, None)
+        kind, period, unit = (
+            (match[1].lower().removeprefix("specific_"), match[2], match[3]) if match else ("", None, None)
+        )
         return _expires_in_time(kind, period, unit), [policy]
     parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
     if isinstance(parts[0], Absent):
@@ -179,7 +209,10 @@ def _expires_in_time(kind: str, period: str | None, unit: str | None) -> Truth:
 
 def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
     """Every app that users hold tokens of is installed in the org; tokens name apps by their labels."""
-    authorised, installed = org.setting("OauthToken.AppName", "OauthToken"), org.setting("InstalledApps.Label", "InstalledApps")
+    authorised, installed = (
+        org.setting("OauthToken.AppName", "OauthToken"),
+        org.setting("InstalledApps.Label", "InstalledApps"),
+    )
     if not isinstance(authorised, Seen) or not isinstance(installed, Seen):
         return UNKNOWN, [_untold(one) for one in (authorised, installed)]
     missing = tuple(name for name in _listed(authorised) if name not in _listed(installed))
@@ -195,7 +228,7 @@ PREDICATES: dict[str, Predicate] = {
     for predicate in (
         certificate_has_not_expired,
         scopes_are_allowed,
-            an_app_signs_users_on,
+        an_app_signs_users_on,
         every_such_app_has_single_logout,
         refresh_tokens_expire_within_90_days,
         every_authorised_app_is_installed,

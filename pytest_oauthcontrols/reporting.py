@@ -57,10 +57,12 @@ class Reporter:
         return {case.node_id: case for case in self.assessment.cases}
 
     def pytest_report_header(self) -> list[str]:
+        """Say before the run what was read, when and from where, and by what."""
         return [f"oauthcontrols: {tool(self.assessment)}", *(f"org {reading(org)}" for org in self.assessment.orgs)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note the finding of a case that ran, and put what identifies it into its reports."""
         node_id = report.nodeid
         if report.when == "call":
             case = self._cases.get(node_id)
@@ -68,12 +70,13 @@ class Reporter:
                 self.findings[node_id] = case.finding
         finding = self.findings.get(node_id)
         if finding is not None:
-            # Here and not on the item: what a report says of a case is made once, in the controller, and only for cases that ran.
+            # Not on the item: what reports say of a case is made once, in the controller, if the case runs.
             report.user_properties.extend(properties(finding))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
-        # For each failure pytest looks through all reports of setup and teardown; those of the suite have nothing to show.
+        """End with a summary."""
+        # For each failure pytest looks through all reports of setup and teardown; the suite's have nothing to show.
         silent = terminalreporter.stats.get("", [])
         silent[:] = [report for report in silent if report.sections or report.nodeid not in self.findings]
         yield
@@ -86,6 +89,7 @@ class Reporter:
             terminalreporter.write_line(f"results: {self._config.option.sf_json}")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the results file."""
         if self._results_file is not None and assessment_key in self._config.stash:
             results.write(self._results_file, results.document(self.assessment, self.findings.items()))
 
@@ -93,19 +97,24 @@ class Reporter:
 def tool(assessment: Assessment) -> str:
     """Return what assesses: versions of tool and catalogue."""
     catalogue = assessment.catalogue
-    return f"{version(results.DISTRIBUTION)}, catalogue {catalogue.version} ({len(catalogue.controls)} controls, sha256 {catalogue.sha256[:12]})"
+    controls = f"{len(catalogue.controls)} controls, sha256 {catalogue.sha256[:12]}"
+    return f"{version(results.DISTRIBUTION)}, catalogue {catalogue.version} ({controls})"
 
 
 def reading(org: Org) -> str:
     """Return what was read, when and from what."""
-    return plain(f"{org.name}: {apps_in_words(org)}, read {org.taken_at:%Y-%m-%d %H:%M:%S} UTC from {org.source} {org.location} (sha256 {org.sha256[:12]})")
+    when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    source = f"{org.source} {org.location} (sha256 {org.sha256[:12]})"
+    return plain(f"{org.name}: {apps_in_words(org)}, read {when} from {source}")
 
 
 def apps_in_words(org: Org) -> str:
     """Return how many apps of which kind an org has."""
     connected = sum(app.kind == CONNECTED_APP for app in org.apps)
     external = len(org.apps) - connected
-    return f"{_count(len(org.apps), 'app')} ({connected} connected, {external} external client)" if org.apps else "0 apps"
+    return (
+        f"{_count(len(org.apps), 'app')} ({connected} connected, {external} external client)" if org.apps else "0 apps"
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -147,7 +156,9 @@ def summary(assessment: Assessment, findings: Iterable[Finding]) -> Iterable[str
     failing = [finding for finding in found if finding.verdict in _FAILING]
     by_severity = Counter(finding.control.severity for finding in failing)
     if failing:
-        yield "failing: " + ", ".join(f"{by_severity[severity]} {severity.value}" for severity in Severity if by_severity[severity])
+        yield "failing: " + ", ".join(
+            f"{by_severity[severity]} {severity.value}" for severity in Severity if by_severity[severity]
+        )
         yield from _worst(assessment, failing)
 
 
@@ -160,6 +171,8 @@ def _worst(assessment: Assessment, failing: list[Finding]) -> Iterable[str]:
     if worst:
         yield "worst apps:"
     for app in worst:
-        numbers = ", ".join(f"{counts[app][severity]} {severity.value}" for severity in Severity if counts[app][severity])
+        numbers = ", ".join(
+            f"{counts[app][severity]} {severity.value}" for severity in Severity if counts[app][severity]
+        )
         name = f"{app.label} ({app.org.name})" if len(assessment.orgs) > 1 else app.label
         yield plain(f"  {name}: {numbers}")

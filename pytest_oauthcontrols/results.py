@@ -26,7 +26,9 @@ def document(assessment: Assessment, findings: Iterable[tuple[str, Finding]]) ->
         "tool": {"name": DISTRIBUTION, "version": version(DISTRIBUTION)},
         "catalogue": {"version": catalogue.version, "sha256": catalogue.sha256, "controls": len(catalogue.controls)},
         "orgs": [_org(org) for org in assessment.orgs],
-        "results": sorted(rows, key=lambda row: (row["org"], row["kind"] or "", row["app"] or "", row["control"], row["node_id"])),
+        "results": sorted(
+            rows, key=lambda row: (row["org"], row["kind"] or "", row["app"] or "", row["control"], row["node_id"])
+        ),
     }
 
 
@@ -67,7 +69,13 @@ def _result(finding: Finding, node_id: str) -> dict[str, Any]:
 def _evidence(setting: Setting) -> dict[str, Any]:
     if isinstance(setting, Seen):
         value = setting.shown or shown_value(setting.value)
-        return {"setting": setting.name, "state": "seen", "value": value, "source": setting.source, "line": setting.line}
+        return {
+            "setting": setting.name,
+            "state": "seen",
+            "value": value,
+            "source": setting.source,
+            "line": setting.line,
+        }
     if isinstance(setting, Absent):
         return {"setting": setting.name, "state": "absent", "value": None, "source": setting.source, "line": None}
     return {"setting": setting.name, "state": "unreadable", "value": None, "source": None, "line": None}

@@ -1,6 +1,7 @@
 """Reads the orgs, once per run.
 
-In a distributed run the controller reads, and its workers, replaced ones included, get what was read: never how, so no credential leaves it.
+In a distributed run the controller reads, and its workers, replaced ones included, get what was read: never how, so no
+credential leaves it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Reading:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
+        """Read the orgs, before anything is collected or said; whatever cannot be read is a usage error."""
         option = self._config.option
         if option.showfixtures or option.show_fixtures_per_test:
             self._config.stash[assessment_key] = Assessment((), load())
@@ -43,7 +45,10 @@ class Reading:
             return snapshot.decode(handed)
         configured = self._configuration()
         base = self._config.invocation_params.dir
-        return tuple(configuration.apply(configured, sources.read(value, base)) for value in dict.fromkeys(self._config.option.sf_org))
+        return tuple(
+            configuration.apply(configured, sources.read(value, base))
+            for value in dict.fromkeys(self._config.option.sf_org)
+        )
 
     def _configuration(self) -> configuration.Configuration:
         given = self._config.option.sf_config
@@ -54,6 +59,7 @@ class Reading:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
+        """Hand a worker what was read."""
         node.workerinput[_WORKER_INPUT] = self._encoded
 
     @property

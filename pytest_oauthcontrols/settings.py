@@ -1,7 +1,8 @@
-"""Every setting that can be read: the metadata type that holds it, its kind of value, since when, and its documented default.
+"""Every setting that can be read: the metadata type that holds it, its type, since when, and its documented default.
 
-Only what stands here is kept of what is read. Consumer keys and secrets and the credentials of push services do not stand here, so they
-are never stored. Versions are those of the Metadata API's WSDLs, defaults those of the Metadata API Developer Guide.
+Only what stands here is kept of what is read. Consumer keys and secrets and the credentials of push services do not
+stand here, so they are never stored. Versions are those of the Metadata API's WSDLs, defaults those of the Metadata API
+Developer Guide.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class Field:
     """What is known of one setting."""
 
     type: str
-    """`boolean`, `integer`, `string`, `list` (of strings), `scopes`, `ranges` (of IP addresses, `first-last`) or `object`."""
+    """`boolean`, `integer`, `string`, `list`, `scopes`, `ranges` (of IP addresses, `first-last`) or `object`."""
     since: int = 0
     """First API version that has it; 0 for those older than any version in use."""
     default: bool | int | str | None = None
@@ -25,7 +26,7 @@ class Field:
     values: tuple[str, ...] = ()
     """The documented values of an enumeration; empty where any value goes."""
     untold: bool = False
-    """Whether absence tells nothing, because Salesforce always writes it; a text or list that it leaves out is not set."""
+    """Whether absence tells nothing, because Salesforce always writes it; another text or list is then not set."""
     separator: str = ""
     """What separates the values of a list within one element; empty where each has an element of its own."""
     manual: str = ""
@@ -74,16 +75,50 @@ _TEXT = Field("string")
 IP_RELAXATION = ("ENFORCE", "ENFORCE_RELAXREFRESH", "BYPASS_2FACTOR", "BYPASS")
 
 SCOPES = (
-    *("Basic", "Api", "Web", "Full", "Chatter", "CustomApplications", "RefreshToken", "OpenID", "CustomPermissions", "Wave", "Eclair", "Pardot"),
-    *("Lightning", "Content", "CDPIngest", "CDPProfile", "CDPQuery", "Chatbot", "CDPSegment", "CDPIdentityResolution", "CDPCalculatedInsight"),
-    *("ForgotPassword", "UserRegistration", "SFAP", "Interaction", "CDP", "EinsteinGPT", "PwdlessLogin", "MCP", "SCRT", "DataCloudUserClaims"),
+    *(
+        "Basic",
+        "Api",
+        "Web",
+        "Full",
+        "Chatter",
+        "CustomApplications",
+        "RefreshToken",
+        "OpenID",
+        "CustomPermissions",
+        "Wave",
+        "Eclair",
+        "Pardot",
+    ),
+    *(
+        "Lightning",
+        "Content",
+        "CDPIngest",
+        "CDPProfile",
+        "CDPQuery",
+        "Chatbot",
+        "CDPSegment",
+        "CDPIdentityResolution",
+        "CDPCalculatedInsight",
+    ),
+    *(
+        "ForgotPassword",
+        "UserRegistration",
+        "SFAP",
+        "Interaction",
+        "CDP",
+        "EinsteinGPT",
+        "PwdlessLogin",
+        "MCP",
+        "SCRT",
+        "DataCloudUserClaims",
+    ),
     *("A2A", "CmdbDiscovery", "SemanticLayer"),
 )
 """OAuth scopes by the names that the Metadata API gives back."""
 
 _SCOPE_BY_ALIAS = {
     **{scope.lower(): scope for scope in SCOPES},
-    **{alias: "Basic" for alias in ("address", "email", "phone", "profile")},
+    **dict.fromkeys(("address", "email", "phone", "profile"), "Basic"),
     "offlineaccess": "RefreshToken",
     "sfapiplatform": "SFAP",
 }
@@ -133,7 +168,9 @@ _TYPES = (
             "oauthConfig.isCodeCredentialPostOnly": _boolean(57, False),
             "oauthConfig.isConsumerSecretOptional": _boolean(49, False),
             "oauthConfig.isDPopEnabled": _boolean(68),
-            "oauthConfig.isDeviceFlowEnabled": _boolean(68, manual="no API before 68.0 shows the device flow of a connected app"),
+            "oauthConfig.isDeviceFlowEnabled": _boolean(
+                68, manual="no API before 68.0 shows the device flow of a connected app"
+            ),
             "oauthConfig.isEnforceRefreshTokenTTL": _boolean(68),
             "oauthConfig.isIntrospectAllTokens": _boolean(49, False),
             "oauthConfig.isIpBindingEnabled": _boolean(68),
@@ -170,13 +207,23 @@ _TYPES = (
         "connectedApp",
     ),
     MetadataType(
-        "UserProvisioningConfig", CONNECTED_APP, {"enabled": _boolean(default=False), "reconFilter": _TEXT}, "userProvisioningConfig", "connectedApp"
+        "UserProvisioningConfig",
+        CONNECTED_APP,
+        {"enabled": _boolean(default=False), "reconFilter": _TEXT},
+        "userProvisioningConfig",
+        "connectedApp",
     ),
-    MetadataType("ConnectedApplication", CONNECTED_APP, {"MobileSessionTimeout": _integer(), "PinLength": _integer()}, live=True),
+    MetadataType(
+        "ConnectedApplication", CONNECTED_APP, {"MobileSessionTimeout": _integer(), "PinLength": _integer()}, live=True
+    ),
     MetadataType(
         "ExternalClientApplication",
         EXTERNAL_CLIENT_APP,
-        {"label": _TEXT, "distributionState": _string(57, None, "Local", "Packaged", "Managed", "AutoInstalled"), "isProtected": _boolean(default=False)},
+        {
+            "label": _TEXT,
+            "distributionState": _string(57, None, "Local", "Packaged", "Managed", "AutoInstalled"),
+            "isProtected": _boolean(default=False),
+        },
         "eca",
     ),
     MetadataType(
@@ -253,18 +300,47 @@ _TYPES = (
         "externalClientApplication",
     ),
     MetadataType(
-        "ExtlClntAppOauthSecuritySettings", EXTERNAL_CLIENT_APP, {"tokenIpRanges": _RANGES}, "ecaOauthSecurity", "externalClientApplication"
+        "ExtlClntAppOauthSecuritySettings",
+        EXTERNAL_CLIENT_APP,
+        {"tokenIpRanges": _RANGES},
+        "ecaOauthSecurity",
+        "externalClientApplication",
     ),
     MetadataType(
-        "ExtlClntAppSamlConfigurablePolicies", EXTERNAL_CLIENT_APP, {"singleLogoutUrl": _TEXT}, "ecaSamlPlcy", "externalClientApplication"
+        "ExtlClntAppSamlConfigurablePolicies",
+        EXTERNAL_CLIENT_APP,
+        {"singleLogoutUrl": _TEXT},
+        "ecaSamlPlcy",
+        "externalClientApplication",
     ),
-    MetadataType("ExtlClntAppMobileSettings", EXTERNAL_CLIENT_APP, {"isScreenLockEnabled": _boolean(59)}, "ecaMobile", "externalClientApplication"),
     MetadataType(
-        "ExtlClntAppMobileConfigurablePolicies", EXTERNAL_CLIENT_APP, {"screenLockTimeout": _TEXT}, "ecaMobilePlcy", "externalClientApplication"
+        "ExtlClntAppMobileSettings",
+        EXTERNAL_CLIENT_APP,
+        {"isScreenLockEnabled": _boolean(59)},
+        "ecaMobile",
+        "externalClientApplication",
     ),
-    MetadataType("ExtlClntAppPushConfigurablePolicies", EXTERNAL_CLIENT_APP, {"isFullContent": _boolean(62)}, "ecaPushPlcy", "externalClientApplication"),
-    MetadataType("ExtlClntAppNotificationSettings", EXTERNAL_CLIENT_APP, {}, "ecaNotifications", "externalClientApplication"),
-    *(MetadataType("RunAsUser", kind, {"Permissions": _LIST}, live=True) for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP)),
+    MetadataType(
+        "ExtlClntAppMobileConfigurablePolicies",
+        EXTERNAL_CLIENT_APP,
+        {"screenLockTimeout": _TEXT},
+        "ecaMobilePlcy",
+        "externalClientApplication",
+    ),
+    MetadataType(
+        "ExtlClntAppPushConfigurablePolicies",
+        EXTERNAL_CLIENT_APP,
+        {"isFullContent": _boolean(62)},
+        "ecaPushPlcy",
+        "externalClientApplication",
+    ),
+    MetadataType(
+        "ExtlClntAppNotificationSettings", EXTERNAL_CLIENT_APP, {}, "ecaNotifications", "externalClientApplication"
+    ),
+    *(
+        MetadataType("RunAsUser", kind, {"Permissions": _LIST}, live=True)
+        for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP)
+    ),
     MetadataType(
         "OauthOidcSettings",
         ORG,
@@ -336,7 +412,12 @@ def fields_of(subject: str) -> dict[str, tuple[str, Field]]:
     Of an app, the settings of its org can be read too.
     """
     subjects = (subject,) if subject == ORG else (subject, ORG)
-    found = {known.prefix + name: (known.name, spec) for known in _TYPES if known.subject in subjects for name, spec in known.fields.items()}
+    found = {
+        known.prefix + name: (known.name, spec)
+        for known in _TYPES
+        if known.subject in subjects
+        for name, spec in known.fields.items()
+    }
     if subject != ORG:
         found |= {name: (name.partition(".")[0], spec) for name, spec in (_DECLARED | _DERIVED).items()}
     return found

@@ -24,7 +24,9 @@ def decode(content: bytes) -> tuple[Org, ...]:
 
 
 def _org(org: Org) -> dict[str, Any]:
-    fields = {name: getattr(org, name) for name in ("name", "source", "location", "sha256", "notes", "org_id", "api_version")}
+    fields = {
+        name: getattr(org, name) for name in ("name", "source", "location", "sha256", "notes", "org_id", "api_version")
+    }
     return {**fields, **_subject(org), "taken_at": org.taken_at.isoformat(), "apps": [_app(app) for app in org.apps]}
 
 
@@ -52,4 +54,7 @@ def _settings(settings: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def _to_settings(said: dict[str, list[Any]]) -> dict[str, Any]:
-    return {name: _STATES[state](*(tuple(one) if isinstance(one, list) else one for one in fields)) for name, (state, *fields) in said.items()}
+    return {
+        name: _STATES[state](*(tuple(one) if isinstance(one, list) else one for one in fields))
+        for name, (state, *fields) in said.items()
+    }

@@ -1,4 +1,4 @@
-"""Truth values of conditions: a chain on which `all` is the least and `any` the greatest (Kleene's logic, with defaults)."""
+"""Truth values of conditions: a chain on which `all` is the least and `any` the greatest, as in Kleene's logic."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 
-# Imported here because pytester forgets what a run in process imported: half of the package would then be there twice, and the C parts of
-# cryptography, lxml and PyYAML stand no second import.
+# Imported here because pytester forgets what a run in process imported: half of the package would then be there twice,
+# and the C parts of cryptography, lxml and PyYAML stand no second import.
 import cryptography.x509  # noqa: F401
 import hypothesis  # noqa: F401
 

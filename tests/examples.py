@@ -32,6 +32,7 @@ class Example:
 
     @property
     def id(self) -> str:
+        """Say which example it is."""
         return f"{self.control_id}-{self.line}-{self.said['verdict']}"
 
     def finding(self, control: Any, tmp_path: Path) -> Finding:
@@ -67,7 +68,9 @@ def _files(name: str, said: dict[str, Any]) -> Iterator[MetadataFile]:
             continue
         stem = type_name.removesuffix("Settings") if known.suffix == "settings" else name
         parent = f"<{known.parent}>{name}</{known.parent}>" if known.parent else ""
-        text = f'<{type_name} xmlns="http://soap.sforce.com/2006/04/metadata">\n{parent}\n{inner or ""}\n</{type_name}>\n'
+        text = (
+            f'<{type_name} xmlns="http://soap.sforce.com/2006/04/metadata">\n{parent}\n{inner or ""}\n</{type_name}>\n'
+        )
         path = f"{type_name}/{stem}.{known.suffix}"
         yield MetadataFile(path, path, lambda text=text: text.encode())  # type: ignore[misc]  # the default binds the loop's text
 
@@ -95,12 +98,20 @@ def documents() -> dict[str, dict[str, Any]]:
 
 def examples() -> list[Example]:
     """Return every example of every control."""
-    return [Example(control_id, number, said) for control_id, document in documents().items() for number, said in enumerate(document["examples"], 1)]
+    return [
+        Example(control_id, number, said)
+        for control_id, document in documents().items()
+        for number, said in enumerate(document["examples"], 1)
+    ]
 
 
 def shown(finding: Finding) -> dict[str, str]:
     """Return a finding's evidence as an example states it."""
     return {
-        setting.name: (setting.shown or shown_value(setting.value)) if isinstance(setting, Seen) else "absent" if isinstance(setting, Absent) else "unreadable"
+        setting.name: (setting.shown or shown_value(setting.value))
+        if isinstance(setting, Seen)
+        else "absent"
+        if isinstance(setting, Absent)
+        else "unreadable"
         for setting in finding.evidence
     }

@@ -33,7 +33,10 @@ def read(value: str, base: Path) -> Org:
         with as_file(files("pytest_oauthcontrols") / DEMO) as folder:
             return read_directory(DEMO, folder, taken_at, source=DEMO, location=DEMO)
     if not is_path(value):
-        raise SourceError(f"there is no org called '{value}'; give '{DEMO}', or the path of a folder or .zip of metadata (./{value} for a folder)")
+        raise SourceError(
+            f"there is no org called '{value}'; give '{DEMO}', or the path of a folder or .zip of metadata"
+            f" (./{value} for a folder)"
+        )
     path = base / value
     if not path.exists():
         raise SourceError(f"{value}: there is no such file or folder")

@@ -1,4 +1,4 @@
-"""A zip of metadata, as `sf project retrieve start` or the Metadata API writes it; it is read in memory and never unpacked."""
+"""A zip of metadata, as the Metadata API writes it; it is read in memory and never unpacked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, assemble, is_metadata
+from pytest_oauthcontrols.sources.metadata import (
+    MAX_FILE,
+    MetadataFile,
+    SourceError,
+    UnreadableFile,
+    assemble,
+    is_metadata,
+)
 
 MAX_MEMBERS = 100_000
 """Members of the largest archive that is read; a retrieve has 10,000 at most."""
@@ -25,7 +32,9 @@ def read_archive(name: str, path: Path, taken_at: datetime, location: str) -> Or
         with zipfile.ZipFile(path) as archive:
             files = list(_files(archive, location))
             if not files:
-                raise SourceError(f"{location}: no connected app, external client app or settings of an org in this archive")
+                raise SourceError(
+                    f"{location}: no connected app, external client app or settings of an org in this archive"
+                )
             return assemble(name, "archive", location, files, taken_at)
     except (zipfile.BadZipFile, EOFError) as error:
         raise SourceError(f"{location}: is no zip, or is cut short ({error}); make it again") from None
@@ -40,7 +49,9 @@ def _files(archive: zipfile.ZipFile, shown: str) -> Iterator[MetadataFile]:
     for member in members:
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.partition("/")[0]:
-            raise SourceError(f"{shown}: holds '{member.filename}', a name that leads out of the archive; it is not read")
+            raise SourceError(
+                f"{shown}: holds '{member.filename}', a name that leads out of the archive; it is not read"
+            )
         if not member.is_dir() and is_metadata(name.rpartition("/")[2]):
             yield MetadataFile(f"{shown}!/{name}", name, partial(_read, archive, member, f"{shown}!/{name}"))
 

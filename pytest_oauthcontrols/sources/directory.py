@@ -9,18 +9,32 @@ from functools import partial
 from pathlib import Path
 
 from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, assemble, is_metadata
+from pytest_oauthcontrols.sources.metadata import (
+    MAX_FILE,
+    MetadataFile,
+    SourceError,
+    UnreadableFile,
+    assemble,
+    is_metadata,
+)
 
 
 def read_directory(name: str, folder: Path, taken_at: datetime, location: str, source: str = "directory") -> Org:
     """Return the org that the files below `folder` describe, at any depth; `location` is the folder as people know it.
 
-    Hidden folders and `node_modules` are left out, and links to folders are not followed. Raises `SourceError` where nothing is found.
+    Hidden folders and `node_modules` are left out, and links to folders are not followed. Raises `SourceError` where
+    nothing is found.
     """
     root = "" if location == "." else f"{location.rstrip('/')}/"
-    files = [MetadataFile(root + relative, relative, partial(_read, path, root + relative)) for path, relative in _walk(str(folder), "", root)]
+    files = [
+        MetadataFile(root + relative, relative, partial(_read, path, root + relative))
+        for path, relative in _walk(str(folder), "", root)
+    ]
     if not files:
-        raise SourceError(f"{location}: no connected app, external client app or settings of an org in this folder; give the folder that holds them")
+        raise SourceError(
+            f"{location}: no connected app, external client app or settings of an org in this folder;"
+            " give the folder that holds them"
+        )
     return assemble(name, source, location, files, taken_at)
 
 
@@ -45,7 +59,9 @@ def _read(path: str, shown: str) -> bytes:
             raise UnreadableFile(f"{shown}: is not a file")
         with open(path, "rb", buffering=0) as stream:
             if os.fstat(stream.fileno()).st_size > MAX_FILE:
-                raise UnreadableFile(f"{shown}: is larger than {MAX_FILE // 1024 // 1024} MiB, which no metadata of an app is")
+                raise UnreadableFile(
+                    f"{shown}: is larger than {MAX_FILE // 1024 // 1024} MiB, which no metadata of an app is"
+                )
             return stream.read()
     except OSError as error:
         raise UnreadableFile(f"{shown}: cannot be read: {error.strerror}") from None

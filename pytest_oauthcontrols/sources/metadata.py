@@ -1,6 +1,7 @@
 """Files of the Metadata API, in either format, into apps and settings of an org: the one parser of all sources.
 
-What comes in is hostile until parsed: no entity is expanded, no document type accepted, nothing fetched, and depth and size are bounded.
+What comes in is hostile until parsed: no entity is expanded, no document type accepted, nothing fetched, and depth and
+size are bounded.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ MAX_FILE = 32 * 1024 * 1024
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _TYPES = {known.name: known for known in METADATA_TYPES.values() if known.suffix}
-_TYPE_BY_SUFFIX = {known.suffix.lower(): known for known in METADATA_TYPES.values() if known.suffix and known.suffix != "settings"}
+_TYPE_BY_SUFFIX = {
+    known.suffix.lower(): known for known in METADATA_TYPES.values() if known.suffix and known.suffix != "settings"
+}
 _FOLDERS = {"ConnectedApp": "connectedApps", "ExternalClientApplication": "externalClientApps"}
 
 
@@ -111,13 +114,18 @@ class _Known(NamedTuple):
 def _table(known: MetadataType) -> dict[str, _Known]:
     """Return what to do with each element of a type, by its tag: one look-up for each element of each file."""
     table: dict[str, _Known] = {}
-    fields: dict[str, Field | None] = {**known.fields, **dict.fromkeys(("consumerSecret", "oauthConfig.consumerSecret", known.parent))}
+    fields: dict[str, Field | None] = {
+        **known.fields,
+        **dict.fromkeys(("consumerSecret", "oauthConfig.consumerSecret", known.parent)),
+    }
     for path, spec in sorted(fields.items()):
         *parents, last = path.split(".")
         level = table
         for parent in parents:
             level = level[parent].children if parent in level else {}
-        entry = _Known(last, None, "", {}) if spec is None else _Known(known.prefix + path, _converter(spec), spec.type, {})
+        entry = (
+            _Known(last, None, "", {}) if spec is None else _Known(known.prefix + path, _converter(spec), spec.type, {})
+        )
         level[_NAMESPACE + last] = level[last] = entry
     return table
 
@@ -125,7 +133,9 @@ def _table(known: MetadataType) -> dict[str, _Known]:
 def _converter(spec: Field) -> Callable[[str], Value] | None:
     separator = spec.separator
     if spec.type == "list" and separator:
-        return lambda text: tuple(part.strip() for part in (text.splitlines() if separator == "\n" else text.split(separator)) if part.strip())
+        return lambda text: tuple(
+            part.strip() for part in (text.splitlines() if separator == "\n" else text.split(separator)) if part.strip()
+        )
     return _CONVERTERS.get(spec.type)
 
 
@@ -172,7 +182,8 @@ _PARSER = etree.XMLParser(
 def parse(content: bytes, path: str) -> Component | None:
     """Return the component that a file describes; None for settings of the org that no control reads.
 
-    Raises `UnreadableFile` for what is not well-formed, declares a document type, or has a root element that is none of an app.
+    Raises `UnreadableFile` for what is not well-formed, declares a document type, or has a root element that is none of
+    an app.
     """
     try:
         root = etree.fromstring(content, _PARSER)
@@ -186,11 +197,15 @@ def parse(content: bytes, path: str) -> Component | None:
     if known is None:
         if _split(path)[1] == "settings":
             return None
-        raise UnreadableFile(f"{path}:{root.sourceline}: the root element '{name}' is none of an app or of its settings")
+        raise UnreadableFile(
+            f"{path}:{root.sourceline}: the root element '{name}' is none of an app or of its settings"
+        )
     component = Component(known, path)
     _collect(root, _TABLES[name], component)
     if known.parent and component.parent is None:
-        raise UnreadableFile(f"{path}:{root.sourceline}: has no {known.parent} element, so nobody can tell which app it belongs to")
+        raise UnreadableFile(
+            f"{path}:{root.sourceline}: has no {known.parent} element, so nobody can tell which app it belongs to"
+        )
     return component
 
 
@@ -201,34 +216,42 @@ def _collect(parent: etree._Element, table: dict[str, _Known], component: Compon
         known = table.get(element.tag)  # type: ignore[arg-type]  # without comments and instructions every tag is a text
         if known is None:
             continue
-        name, convert, type_, children = known
+        name, convert, _, _ = known
+        if convert is None:
+            _collect_special(element, known, component)
+            continue
+        text = (element.text or "").strip()
+        if not text:
+            continue
         line = element.sourceline
-        if convert is not None:
-            text = (element.text or "").strip()
-            if not text:
-                continue
-            try:
-                value = convert(text)
-            except ValueError as error:
-                settings[name] = Unreadable(name, f"{path}:{line}: {name} is '{text}', {error}")
-            else:
-                settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
-        elif type_ == "object":
-            if element.get(_NIL) not in ("true", "1"):
-                settings[name] = Seen(name, "present", path, line)
-                _collect(element, children, component)
-        elif type_ == "ranges":
-            try:
-                value = (_range(element),)
-            except ValueError as error:
-                settings[name] = Unreadable(name, f"{path}:{line}: {name} {error}")
-            else:
-                settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
-        elif element.text and element.text.strip():
-            if name == "consumerSecret":
-                component.secret_line = line
-            else:
-                component.parent = element.text.strip()
+        try:
+            value = convert(text)
+        except ValueError as error:
+            settings[name] = Unreadable(name, f"{path}:{line}: {name} is '{text}', {error}")
+        else:
+            settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
+
+
+def _collect_special(element: etree._Element, known: _Known, component: Component) -> None:
+    """Put what is no single value into the component."""
+    name, _, type_, children = known
+    settings, path, line = component.settings, component.path, element.sourceline
+    if type_ == "object":
+        if element.get(_NIL) not in ("true", "1"):
+            settings[name] = Seen(name, "present", path, line)
+            _collect(element, children, component)
+    elif type_ == "ranges":
+        try:
+            value = (_range(element),)
+        except ValueError as error:
+            settings[name] = Unreadable(name, f"{path}:{line}: {name} {error}")
+        else:
+            settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
+    elif element.text and element.text.strip():
+        if name == "consumerSecret":
+            component.secret_line = line
+        else:
+            component.parent = element.text.strip()
 
 
 def _again(earlier: Seen | Unreadable, value: Value, line: int | None) -> Seen | Unreadable:
@@ -237,7 +260,8 @@ def _again(earlier: Seen | Unreadable, value: Value, line: int | None) -> Seen |
         return earlier
     if isinstance(earlier.value, tuple) and isinstance(value, tuple):
         return earlier._replace(value=earlier.value + value)
-    reason = f"{earlier.source}:{line}: {earlier.name} stands here a second time, with another value than in line {earlier.line}"
+    where = f"{earlier.source}:{line}"
+    reason = f"{where}: {earlier.name} stands here a second time, with another value than in line {earlier.line}"
     return Unreadable(earlier.name, reason)
 
 
@@ -277,7 +301,10 @@ class _Files:
     def add(self, file: MetadataFile, component: Component) -> None:
         """Add what a file describes."""
         if component.secret_line is not None:
-            self.notes.append(f"{file.path}:{component.secret_line}: a consumer secret is kept in this file; take it out and have a new one made")
+            self.notes.append(
+                f"{file.path}:{component.secret_line}: a consumer secret is kept in this file;"
+                " take it out and have a new one made"
+            )
         known = component.type
         if known.subject == ORG:
             self.org[known.name].append(component)
@@ -315,7 +342,10 @@ def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile
         else:
             if component is not None:
                 found.add(file, component)
-    apps = [_app(kind, app_name, of_app, found, location) for (kind, app_name), of_app in sorted(found.apps.items(), key=lambda one: one[0])]
+    apps = [
+        _app(kind, app_name, of_app, found, location)
+        for (kind, app_name), of_app in sorted(found.apps.items(), key=lambda one: one[0])
+    ]
     return Org(
         name=name,
         source=source,
@@ -336,7 +366,11 @@ def _app(kind: str, name: str, found: _Found, files: _Files, location: str) -> A
     read = dict(_SAID)
     for type_name, components in found.components.items():
         component, others = _choose(components) if len(components) > 1 else (components[0], ())
-        problems += [f"{other.path} describes {name} too, with other settings; {component.path} was assessed, remove one of the two" for other in others]
+        problems += [
+            f"{other.path} describes {name} too, with other settings; {component.path} was assessed,"
+            " remove one of the two"
+            for other in others
+        ]
         settings.update(component.settings)
         read[type_name] = component.path
     if own_type not in read and found.components:
@@ -365,11 +399,15 @@ _SAID = {"declared": "the configuration", "inventory": "the configuration"}
 """What the configuration says of an app: always read, and empty until it is."""
 
 _LIVE_ONLY = {
-    known.name: Unreadable(known.name, f"only a live org shows {known.name}", manual=True) for known in METADATA_TYPES.values() if known.live
+    known.name: Unreadable(known.name, f"only a live org shows {known.name}", manual=True)
+    for known in METADATA_TYPES.values()
+    if known.live
 }
 
 
-def _unread(kind: str, name: str, settings: dict[str, Seen | Unreadable], read: dict[str, str], files: _Files) -> dict[str, Unreadable]:
+def _unread(
+    kind: str, name: str, settings: dict[str, Seen | Unreadable], read: dict[str, str], files: _Files
+) -> dict[str, Unreadable]:
     """Return why components of an app that exist, or may exist, are not there."""
     unread = dict(_LIVE_ONLY)
     for type_name, reasons in files.broken.items():
