@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.evaluation import Finding, shown_value
-from pytest_oauthcontrols.model import Absent, Seen, Setting
+from pytest_oauthcontrols.model import Absent, Org, Seen, Setting
 
 _WIDTH = 78
 _INDENT = " " * 13
@@ -21,6 +21,11 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def origin(org: Org) -> str:
+    """Return what an org was read from, in words."""
+    return "the sample org" if org.source == "demo" else plain(f"{org.source} {org.location}")
 
 
 def title(finding: Finding) -> str:
@@ -57,7 +62,7 @@ def explain(finding: Finding) -> str:
     lines += _row("severity", f"{control.severity.value}, CVSS {control.cvss_range} ({control.basis})")
     if app is not None:
         lines += _row("app", f"{app.label} ({app.name}, {app.kind.replace('_', ' ')})")
-    lines += _row("org", f"{finding.org.name}, {finding.org.location}")
+    lines += _row("org", f"{finding.org.name}, {origin(finding.org)}")
     lines += _evidence(finding)
     lines += _row("recommended", control.recommended)
     if finding.verdict in (Verdict.FAIL, Verdict.UNVERIFIABLE):

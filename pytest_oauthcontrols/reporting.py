@@ -16,7 +16,7 @@ from pytest_oauthcontrols.assessment import Assessment, Case
 from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import Finding
-from pytest_oauthcontrols.messages import plain
+from pytest_oauthcontrols.messages import origin, plain
 from pytest_oauthcontrols.model import CONNECTED_APP, App, Org, Seen
 from pytest_oauthcontrols.session import assessment_key
 
@@ -104,8 +104,7 @@ def tool(assessment: Assessment) -> str:
 def reading(org: Org) -> str:
     """Return what was read, when and from what."""
     when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    source = f"{org.source} {org.location} (sha256 {org.sha256[:12]})"
-    return plain(f"{org.name}: {apps_in_words(org)}, read {when} from {source}")
+    return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} (sha256 {org.sha256[:12]})"
 
 
 def apps_in_words(org: Org) -> str:

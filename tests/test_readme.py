@@ -1,0 +1,95 @@
+"""What the README claims holds. Run as a script, this module renews the README's table of controls."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_oauthcontrols.catalogue import load
+
+PROJECT = Path(__file__).parents[1]
+README = PROJECT / "README.md"
+
+
+def table() -> str:
+    """Return the table of controls."""
+    rows = ["| control | severity | CVSS | assessed | published name |", "|---|---|---|---|---|"]
+    for control in load().controls:
+        name = control.name.replace("|", "\\|")
+        core = "**" if control.core else ""
+        cells = [f"{core}{control.id}{core}", control.severity.value, control.cvss_range, control.assessed, name]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def section(name: str) -> str:
+    """Return what stands between two marks of the README."""
+    return README.read_text("utf-8").partition(f"<!-- {name} -->\n")[2].partition(f"\n<!-- /{name} -->")[0]
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+
+
+def test_table_is_that_of_the_catalogue() -> None:
+    """The README's table lists every control as the catalogue has it."""
+    assert section("controls") == table()
+
+
+def test_sample_is_what_a_run_prints(pytester: pytest.Pytester) -> None:
+    """Every line of the README's sample is printed by the command above it."""
+    result = pytester.runpytest("--sf-org=demo", "-k", "Nightly_ETL-ca-pkce")
+    lines = [line for line in section("sample").splitlines() if line and "```" not in line]
+    assert len(lines) > 8
+    for line in lines:
+        if line.startswith("_"):
+            assert any(line.strip("_") == shown.strip("_") for shown in result.outlines)
+        else:
+            assert line in result.outlines
+
+
+def test_configuration_of_the_readme_is_understood(pytester: pytest.Pytester) -> None:
+    """The README's oauthcontrols.yaml is read without complaint and decides what it says."""
+    (text,) = blocks("yaml")
+    assert list(yaml.safe_load(text)) == ["apps", "inventory"]
+    (pytester.path / "oauthcontrols.yaml").write_text(text, "utf-8")
+    pytester.makeini("[pytest]\n")
+    cases = "Nightly_ETL and (sbs-oauth-003 or sbs-oauth-004) or Field_Service_Mobile-ca-code-credentials"
+    result = pytester.runpytest("--sf-org=demo", "-k", cases)
+    assert result.parseoutcomes()["passed"] == 2
+    result.stdout.fnmatch_lines(["*client_type = public: declared in the configuration", "*at oauthcontrols.yaml:3"])
+    assert not [line for line in result.outlines if "no app is called" in line]
+
+
+def test_own_test_of_the_readme_runs(pytester: pytest.Pytester) -> None:
+    """The README's test runs once per app of the sample org and fails for the app with a custom scheme and one more."""
+    (text,) = blocks("python")
+    pytester.makepyfile(text)
+    result = pytester.runpytest("--sf-org=demo", "test_own_test_of_the_readme_runs.py")
+    assert result.parseoutcomes() == {"passed": 11, "failed": 1}
+
+
+def test_commands_of_the_readme_work(pytester: pytest.Pytester) -> None:
+    """Each pytest command of the README that needs no file of the reader's is understood."""
+    commands = [line.partition("#")[0].split() for block in blocks("console") for line in block.splitlines()]
+    shown = [command for command in commands if command[0] == "pytest"]
+    assert len(shown) >= 4
+    (typed,) = [command for command in shown if "demo" in command[1]]
+    result = pytester.runpytest(typed[1], typed[2].strip('"'))
+    assert result.parseoutcomes() == {"failed": 1}
+
+
+def main() -> None:
+    """Write the table into the README."""
+    text = README.read_text("utf-8")
+    before, _, rest = text.partition("<!-- controls -->\n")
+    _, _, after = rest.partition("<!-- /controls -->")
+    README.write_text(f"{before}<!-- controls -->\n{table()}\n<!-- /controls -->{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
