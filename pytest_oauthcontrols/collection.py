@@ -87,6 +87,8 @@ class Collection:
 
 def _generate_suite(metafunc: pytest.Metafunc, assessment: Assessment) -> None:
     marks = _Marks()
+    # A relic of the fixtures that the parameters stand in for; it would be looked up for each case.
+    metafunc.fixturenames[:] = [name for name in metafunc.fixturenames if name != "request"]
     if metafunc.function is suite.test_control:
         names: tuple[str, ...] = ("app", "control")
         params = [

@@ -62,16 +62,16 @@ class Reporter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the finding of a case that ran, and put what identifies it into its reports."""
-        node_id = report.nodeid
+        """Note the finding of a case that ran, and what JUnit is to say of it."""
         if report.when == "call":
-            case = self._cases.get(node_id)
+            case = self._cases.get(report.nodeid)
             if case is not None:
-                self.findings[node_id] = case.finding
-        finding = self.findings.get(node_id)
-        if finding is not None:
-            # Not on the item: what reports say of a case is made once, in the controller, if the case runs.
-            report.user_properties.extend(properties(finding))
+                self.findings[report.nodeid] = case.finding
+        elif report.when == "teardown" and self._config.getoption("xmlpath", None):
+            # Not on the item: what JUnit says of a case is made once, in the controller, if the case ran.
+            finding = self.findings.get(report.nodeid)
+            if finding is not None:
+                report.user_properties.extend(properties(finding))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
@@ -121,7 +121,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def properties(finding: Finding) -> Iterable[tuple[str, str]]:
-    """Return what machine-readable reports say of a case."""
+    """Return what JUnit says of a case."""
     control = finding.control
     yield "control", control.id
     yield "verdict", finding.verdict.value

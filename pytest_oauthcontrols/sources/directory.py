@@ -27,8 +27,8 @@ def read_directory(name: str, folder: Path, taken_at: datetime, location: str, s
     """
     root = "" if location == "." else f"{location.rstrip('/')}/"
     files = [
-        MetadataFile(root + relative, relative, partial(_read, path, root + relative))
-        for path, relative in _walk(str(folder), "", root)
+        MetadataFile(root + relative, relative, partial(_read, entry, root + relative))
+        for entry, relative in _walk(str(folder), root)
     ]
     if not files:
         raise SourceError(
@@ -38,26 +38,30 @@ def read_directory(name: str, folder: Path, taken_at: datetime, location: str, s
     return assemble(name, source, location, files, taken_at)
 
 
-def _walk(folder: str, below: str, location: str) -> Iterator[tuple[str, str]]:
-    """Yield path and path below the root of every file that can be metadata."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise SourceError(f"{location}{below}: cannot be read: {error.strerror}") from None
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            if not entry.name.startswith(".") and entry.name != "node_modules":
-                yield from _walk(entry.path, f"{below}{entry.name}/", location)
-        elif is_metadata(entry.name):
-            yield entry.path, below + entry.name
+def _walk(folder: str, root: str) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Yield entry and path below the folder of everything whose name is that of metadata."""
+    waiting = [(folder, "")]
+    while waiting:
+        path, below = waiting.pop()
+        try:
+            with os.scandir(path) as found:
+                entries = list(found)
+        except OSError as error:
+            raise SourceError(f"{root}{below}: cannot be read: {error.strerror}") from None
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith(".") and entry.name != "node_modules":
+                    waiting.append((entry.path, f"{below}{entry.name}/"))
+            elif is_metadata(entry.name):
+                yield entry, below + entry.name
 
 
-def _read(path: str, shown: str) -> bytes:
+def _read(entry: os.DirEntry[str], shown: str) -> bytes:
     try:
         # A pipe or a device would be waited for.
-        if not os.path.isfile(path):
+        if not entry.is_file():
             raise UnreadableFile(f"{shown}: is not a file")
-        with open(path, "rb", buffering=0) as stream:
+        with open(entry.path, "rb", buffering=0) as stream:
             if os.fstat(stream.fileno()).st_size > MAX_FILE:
                 raise UnreadableFile(
                     f"{shown}: is larger than {MAX_FILE // 1024 // 1024} MiB, which no metadata of an app is"
