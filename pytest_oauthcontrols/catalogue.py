@@ -183,7 +183,7 @@ def parse_control(text: str, file: str) -> Control:
         if subject not in _SUBJECTS:
             raise entry.error(f"'applies_to' lists {', '.join(_SUBJECTS)}, not '{subject}'", "applies_to")
     if not applies_to:
-        raise entry.error("'applies_to' is missing")
+        raise entry.error("'applies_to' is missing", "applies_to")
     page = entry.text("page")
     core = entry.get("core", False)
     if not isinstance(core, bool):
@@ -219,14 +219,18 @@ def _cvss(entry: Entry) -> tuple[Severity, Decimal, Decimal, str]:
     cvss.only(("severity", "range", "basis"))
     severity = Severity(cvss.choice("severity", [one.value for one in Severity]))
     numbers = cvss.get("range")
-    if not isinstance(numbers, list) or len(numbers) != 2 or not all(isinstance(one, (int, float)) for one in numbers):
-        raise cvss.error("'range' must be a list of the lowest and the highest score", "range")
+    if not isinstance(numbers, list) or len(numbers) != 2 or not all(_is_score(one) for one in numbers):
+        raise cvss.error("'range' must be a list of the lowest and the highest score, between 0 and 10", "range")
     low, high = (Decimal(str(float(one))) for one in numbers)
-    if not Decimal(0) < low <= high <= Decimal(10):
-        raise cvss.error(f"'range' must ascend between 0 and 10, not {low}-{high}", "range")
+    if low > high:
+        raise cvss.error(f"'range' must ascend, not from {low} to {high}", "range")
     if severity_of(high) is not severity:
         raise cvss.error(f"a range up to {high} is {severity_of(high).value}, not {severity.value}", "severity")
     return severity, low, high, cvss.text("basis")
+
+
+def _is_score(number: object) -> bool:
+    return isinstance(number, (int, float)) and 0.1 <= number <= 10
 
 
 def _rule(entry: Entry, subject: str, applies_to: tuple[str, ...]) -> tuple[Clause, ...]:

@@ -34,7 +34,7 @@ from pytest_oauthcontrols.document import Entry, suggestion
 from pytest_oauthcontrols.model import ORG, Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.predicates import PREDICATES, Predicate
 from pytest_oauthcontrols.settings import METADATA_TYPES, Field, canonical_scope, fields_of, is_scope
-from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth
+from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, Truth, greatest, truth, untold
 
 
 class Condition(Protocol):
@@ -71,7 +71,7 @@ class AtLeastOne:
 
     def holds(self, app: App | None, org: Org) -> Truth:
         """Tell whether one of them holds."""
-        return max([condition.holds(app, org) for condition in self.conditions])
+        return greatest([condition.holds(app, org) for condition in self.conditions])
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the evidence of each."""
@@ -131,7 +131,9 @@ class Presence:
         if reader.name not in subject.settings and org.api_version is None and reader.component in subject.read:
             return FALSE if self.present else TRUE
         setting = reader.read(app, org)
-        return UNKNOWN if isinstance(setting, Unreadable) else truth(isinstance(setting, Seen) is self.present)
+        if isinstance(setting, Unreadable):
+            return untold(setting.manual)
+        return truth(isinstance(setting, Seen) is self.present)
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the setting."""
@@ -153,7 +155,8 @@ class ComponentState:
             return truth(self.state == "present")
         if self.state == "unread":
             return TRUE
-        return UNKNOWN if self.name in subject.unread else truth(self.state == "absent")
+        unread = subject.unread.get(self.name)
+        return truth(self.state == "absent") if unread is None else untold(unread.manual)
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the component as a setting."""
@@ -175,7 +178,7 @@ class Comparison:
     test: Callable[[Any], bool]
     only_seen: bool
     """Whether absent or unreadable is a plain no."""
-    untold: bool
+    silent: bool
     """Whether absence tells nothing: the setting is always written, or it is a list that should lack something."""
     absent_from_file: Truth = field(init=False)
     """What the absence of the element from a file comes to."""
@@ -202,7 +205,7 @@ class Comparison:
         if self.only_seen:
             return FALSE
         if isinstance(setting, Unreadable):
-            return UNKNOWN
+            return untold(setting.manual)
         if setting.default is None:
             return FALSE
         if api_version is None and setting.since:
@@ -224,7 +227,7 @@ class Comparison:
             return setting._replace(default=known.default, since=known.since)
         if known.manual and api_version is None:
             return Unreadable(setting.name, known.manual, manual=True)
-        if self.untold:
+        if self.silent:
             return Unreadable(
                 setting.name, f"{setting.name} is absent from {setting.source}, and no default is documented"
             )
@@ -245,7 +248,10 @@ def compile_condition(entry: Entry, subject: str, reserved: Iterable[str] = ()) 
 
 def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
     if key == "any":
-        return AtLeastOne(tuple(compile_condition(one, subject) for one in entry.entries(key)))
+        conditions = tuple(compile_condition(one, subject) for one in entry.entries(key))
+        if not conditions:
+            raise entry.error("'any' must not be empty", key)
+        return AtLeastOne(conditions)
     if key == "predicate":
         return Named(PREDICATES[entry.choice(key, PREDICATES)])
     of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES
@@ -348,6 +354,8 @@ def _lacks(operand: Any, field: Field) -> Test:
 
 
 def _narrower_than(operand: Any, _field: Field) -> Test:
+    if operand == []:
+        raise ValueError("must be a network or a list of networks")
     networks = [ipaddress.ip_network(one) for one in (operand if isinstance(operand, list) else [operand])]
 
     def test(ranges: tuple[str, ...]) -> bool:

@@ -36,7 +36,7 @@ class Entry(dict[str, Any]):
         """Return a text that is required and not empty, with its white space folded."""
         value = self.get(key)
         if value is None:
-            raise self.error(f"'{key}' is missing")
+            raise self.error(f"'{key}' is missing", key)
         if not isinstance(value, str) or not value.strip():
             raise self.error(f"'{key}' must be a text", key)
         return " ".join(value.split())
@@ -76,6 +76,25 @@ def parse(text: str, file: str) -> Entry:
 
     Raises `DocumentError` where the text is not YAML, not a mapping, or holds a key twice.
     """
+    try:
+        loaded = yaml.load(text, _loader(file))  # noqa: S506  (a subclass of the safe loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise DocumentError(f"{file}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DocumentError(f"{file}:{line}: not YAML: the character #x{error.character:04x} is not allowed") from None
+    except RecursionError:
+        raise DocumentError(f"{file}:1: is nested too deeply") from None
+    if loaded is None:
+        return Entry(file, 1)
+    if not isinstance(loaded, Entry):
+        raise DocumentError(f"{file}:1: the file must hold a mapping")
+    return loaded
+
+
+def _loader(file: str) -> Any:
+    """Return the class that loads a file: the safe loader, with mappings that know their lines."""
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[misc]  # which of PyYAML's two loaders it is shows at run time only
@@ -87,21 +106,17 @@ def parse(text: str, file: str) -> Entry:
                 if not isinstance(key_node, yaml.ScalarNode):
                     raise DocumentError(f"{file}:{line}: a key must be a text")
                 if key in entry:
-                    raise entry.error(f"'{key}' stands here a second time; it is in line {entry.lines[key]} too", None)
+                    first = entry.lines[key]
+                    raise DocumentError(f"{file}:{line}: '{key}' stands here a second time; it is in line {first} too")
                 entry.lines[key] = line
                 entry[key] = self.construct_object(value_node, deep=True)
             return entry
 
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (ValueError, KeyError, IndexError) as error:
+                raise DocumentError(f"{file}:{node.start_mark.line + 1}: not YAML: {error}") from None
+
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, Loader.construct_mapping)
-    try:
-        loaded = yaml.load(text, Loader)  # noqa: S506  (a subclass of the safe loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise DocumentError(f"{file}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise DocumentError(f"{file}:1: not YAML: {error}") from None
-    if loaded is None:
-        return Entry(file, 1)
-    if not isinstance(loaded, Entry):
-        raise DocumentError(f"{file}:1: the file must hold a mapping")
-    return loaded
+    return Loader

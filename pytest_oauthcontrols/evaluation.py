@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
+from pytest_oauthcontrols.conditions import Condition
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Absent, App, Org, Setting, Unreadable
-from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
+from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 
 READABLE = Control(
     id="readable",
@@ -56,15 +57,25 @@ class Finding(NamedTuple):
         if self.control is READABLE:
             return self.app.problems if self.app is not None else ()
         if not self.decided:
-            return _undecided_reasons(self)
+            return tuple(dict.fromkeys(self._in_the_way()))
         clause = self.steps[-1]
         if clause.verdict is not None:
-            by_default = clause.when is not None and clause.when.holds(self.app, self.org) == TRUE_BY_DEFAULT
-            return (_worded(clause.because, by_default),)
+            return (self._worded(clause.because, clause.when),)
         if self.verdict is Verdict.PASS:
             return ("Configured as recommended.",)
-        judged = [(one.finding, one.condition.holds(self.app, self.org)) for one in clause.requirements]
-        return tuple(_worded(finding, holds == FALSE_BY_DEFAULT) for finding, holds in judged if holds < UNKNOWN)
+        return tuple(
+            self._worded(one.finding, one.condition)
+            for one in clause.requirements
+            if one.condition.holds(self.app, self.org) < UNKNOWN
+        )
+
+    def _worded(self, sentence: str, condition: Condition | None) -> str:
+        """Say with a sentence that it is so by a documented default."""
+        if condition is None:
+            return sentence
+        seen = condition.evidence(self.app, self.org)
+        by_default = any(isinstance(one, Absent) and one.default is not None for one in seen)
+        return f"{sentence} (Absent: the documented default applies.)" if by_default else sentence
 
     @property
     def message(self) -> str:
@@ -80,7 +91,11 @@ class Finding(NamedTuple):
         """
         if self.control is READABLE and self.app is not None:
             return (Unreadable(self.app.name, self.app.problems[0], self.app.managed),)
-        settings = tuple(dict.fromkeys(self.looked_at()))
+        once: dict[tuple[object, ...], Setting] = {}
+        for one in self._looked_at():
+            # An absent setting is read with its default in one place, and without in another.
+            once.setdefault(one if isinstance(one, Unreadable) else (type(one), one.name, one.source), one)
+        settings = tuple(once.values())
         return tuple(one for one in settings if one.name != "oauth" or isinstance(one, Unreadable)) or settings
 
     @property
@@ -88,21 +103,35 @@ class Finding(NamedTuple):
         """Label of the app, or the org's name."""
         return self.app.label if self.app is not None else self.org.name
 
-    def looked_at(self) -> Iterator[Setting]:
-        """Yield every setting that was looked at, in order, some of them more than once."""
+    def _conditions(self) -> Iterator[Condition]:
+        """Yield the conditions that were looked at: guards, and the last clause's requirements if its guard held."""
         for clause in self.steps:
             if clause.when is not None:
-                yield from clause.when.evidence(self.app, self.org)
-        if self.steps[-1].when is None or self.decided or self._guard_held():
-            for requirement in self.steps[-1].requirements:
-                yield from requirement.condition.evidence(self.app, self.org)
+                yield clause.when
+        last = self.steps[-1]
+        if last.when is None or last.when.holds(self.app, self.org) in (TRUE, TRUE_BY_DEFAULT):
+            for requirement in last.requirements:
+                yield requirement.condition
+
+    def _looked_at(self) -> Iterator[Setting]:
+        for condition in self._conditions():
+            yield from condition.evidence(self.app, self.org)
         if self.decided and self.verdict is not Verdict.NOT_APPLICABLE:
-            for shown in self.control.shows[_subject(self.app)]:
+            for shown in self.control.shows[ORG if self.app is None else self.app.kind]:
                 yield from shown.evidence(self.app, self.org)
 
-    def _guard_held(self) -> bool:
-        when = self.steps[-1].when
-        return when is not None and when.holds(self.app, self.org) > UNKNOWN
+    def _in_the_way(self) -> Iterator[str]:
+        """Yield what keeps the control from being decided."""
+        for condition in self._conditions():
+            holds = condition.holds(self.app, self.org)
+            for one in condition.evidence(self.app, self.org):
+                if holds in (UNKNOWN, BY_HAND) and isinstance(one, Unreadable) and one.blocking:
+                    yield f"{_capitalised(one.reason)}."
+                elif holds in (TRUE_BY_DEFAULT, FALSE_BY_DEFAULT) and isinstance(one, Absent) and one.since:
+                    yield (
+                        f"{one.name} is absent from {one.source}: its documented default, {shown_value(one.default)},"
+                        f" would do, but a file of an API version before {one.since}.0 leaves it out too."
+                    )
 
 
 def cases(org: Org, catalogue: Catalogue) -> Iterator[tuple[App | None, Control]]:
@@ -130,49 +159,26 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
             holds = clause.when.holds(app, org)
             if holds == FALSE:
                 continue
-            if holds == UNKNOWN:
-                return _undecided(control, app, org, rule[:depth])
+            if holds in (UNKNOWN, BY_HAND):
+                return _undecided(control, app, org, rule[:depth], by_hand=holds == BY_HAND and certain)
             certain = certain and holds == TRUE
             if holds == FALSE_BY_DEFAULT:
                 continue
-        verdict = clause.verdict or _judge(clause, app, org)
-        if verdict is None or (verdict is Verdict.PASS and not certain):
-            return _undecided(control, app, org, rule[:depth])
+        verdict = clause.verdict
+        if verdict is None:
+            least = min([requirement.condition.holds(app, org) for requirement in clause.requirements])
+            if UNKNOWN <= least < TRUE:
+                return _undecided(control, app, org, rule[:depth], by_hand=least == BY_HAND and certain)
+            verdict = Verdict.PASS if least == TRUE else Verdict.FAIL
+        if verdict is Verdict.PASS and not certain:
+            return _undecided(control, app, org, rule[:depth], by_hand=False)
         return Finding(control, app, org, verdict, rule[:depth], decided=True)
     raise AssertionError(f"no clause of {control.id} decides")
 
 
-def _subject(app: App | None) -> str:
-    return ORG if app is None else app.kind
-
-
-def _judge(clause: Clause, app: App | None, org: Org) -> Verdict | None:
-    """Return the verdict on a clause's requirements; None if it cannot be told."""
-    least = min([requirement.condition.holds(app, org) for requirement in clause.requirements])
-    if least == TRUE:
-        return Verdict.PASS
-    return Verdict.FAIL if least < UNKNOWN else None
-
-
-def _undecided(control: Control, app: App | None, org: Org, steps: tuple[Clause, ...]) -> Finding:
+def _undecided(control: Control, app: App | None, org: Org, steps: tuple[Clause, ...], *, by_hand: bool) -> Finding:
     """Return the finding where a control cannot be decided: manual if no tool could read what it needs."""
-    finding = Finding(control, app, org, Verdict.UNVERIFIABLE, steps, decided=False)
-    blocking = [one.manual for one in finding.looked_at() if type(one) is Unreadable and one.blocking]
-    manual = bool(blocking) and all(blocking)
-    return finding._replace(verdict=Verdict.MANUAL) if manual else finding
-
-
-def _undecided_reasons(finding: Finding) -> tuple[str, ...]:
-    reasons = []
-    for one in finding.evidence:
-        if isinstance(one, Unreadable) and one.blocking:
-            reasons.append(f"{_capitalised(one.reason)}.")
-        elif isinstance(one, Absent) and one.since:
-            reasons.append(
-                f"{one.name} is absent from {one.source}: its documented default, {shown_value(one.default)}, would do,"
-                f" but a file of an API version before {one.since}.0 leaves it out too."
-            )
-    return tuple(dict.fromkeys(reasons))
+    return Finding(control, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, steps, decided=False)
 
 
 def _capitalised(sentence: str) -> str:
@@ -180,12 +186,12 @@ def _capitalised(sentence: str) -> str:
     return sentence if "." in sentence.partition(" ")[0] else sentence[:1].upper() + sentence[1:]
 
 
-def _worded(sentence: str, by_default: bool) -> str:
-    return f"{sentence} (Absent: the documented default applies.)" if by_default else sentence
-
-
 def shown_value(value: object) -> str:
-    """Return a setting's value as metadata spells it."""
+    """Return a setting's value as metadata spells it, cut short where it is very long."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+_LONGEST_VALUE = 300

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+import warnings
 from collections.abc import Callable, Sequence
 
 from pytest_oauthcontrols.model import (
@@ -21,15 +22,13 @@ from pytest_oauthcontrols.model import (
     Setting,
     Unreadable,
 )
-from pytest_oauthcontrols.truth import FALSE, TRUE, UNKNOWN, Truth, truth
+from pytest_oauthcontrols.settings import is_certificate_name
+from pytest_oauthcontrols.truth import FALSE, TRUE, UNKNOWN, Truth, truth, untold
 
 Ruling = tuple[Truth, Sequence[Setting]]
 Predicate = Callable[["App | None", Org], Ruling]
 
 SAML_POLICIES = "ExtlClntAppSamlConfigurablePolicies"
-
-_NAME = re.compile(r"[A-Za-z]\w*")
-_LONGEST_NAME = 80
 
 
 def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
@@ -40,22 +39,25 @@ def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
     assert app is not None
     certificate = app.setting("oauthConfig.certificate", "ConnectedApp")
     if not isinstance(certificate, Seen):
-        return FALSE if isinstance(certificate, Absent) else UNKNOWN, [certificate]
+        return (FALSE, [certificate]) if isinstance(certificate, Absent) else _cannot_tell(certificate)
     text = str(certificate.value)
-    if _NAME.fullmatch(text) and len(text) <= _LONGEST_NAME:
+    if is_certificate_name(text):
         return TRUE, [certificate._replace(shown=f"the certificate named {text}, whose expiry is not visible")]
     # Few orgs have certificates, and cryptography takes longer to import than all of this package.
     from cryptography import x509
 
     try:
-        if "-----BEGIN" in text:
-            parsed = x509.load_pem_x509_certificate(text.encode())
-        else:
-            parsed = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
-        last_day = parsed.not_valid_after_utc.date()
-    except ValueError:
+        with warnings.catch_warnings():
+            # Certificates in use break rules that have nothing to do with their expiry, as that on serial numbers.
+            warnings.simplefilter("ignore")
+            if "-----BEGIN" in text:
+                parsed = x509.load_pem_x509_certificate(text.encode())
+            else:
+                parsed = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
+            last_day = parsed.not_valid_after_utc.date()
+    except (ValueError, x509.InvalidVersion):
         reason = f"{certificate.name} is neither a certificate that can be parsed nor a certificate's name"
-        return UNKNOWN, [Unreadable(certificate.name, reason)]
+        return _cannot_tell(Unreadable(certificate.name, reason))
     expired = org.taken_at.date() > last_day
     shown = f"a certificate that {'expired on' if expired else 'is valid until'} {last_day}"
     return truth(not expired), [certificate._replace(shown=shown)]
@@ -74,17 +76,19 @@ def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
     )
     scopes = app.setting(name, component)
     if not isinstance(scopes, Seen):
-        return UNKNOWN, [_untold(scopes), allowed]
+        return _cannot_tell(scopes, allowed)
     return truth(set(_listed(scopes)) <= set(_listed(allowed))), [scopes, allowed]
 
 
-def _untold(setting: Setting) -> Setting:
-    """Return an absent setting as unreadable, where its absence tells nothing."""
-    return (
-        Unreadable(setting.name, f"{setting.name} is absent from {setting.source}")
-        if isinstance(setting, Absent)
-        else setting
-    )
+def _cannot_tell(*settings: Setting) -> Ruling:
+    """Return that a condition cannot be told for want of settings; one that is absent tells nothing."""
+    seen = [
+        Unreadable(one.name, f"{one.name} is absent from {one.source}, and no default is documented")
+        if isinstance(one, Absent)
+        else one
+        for one in settings
+    ]
+    return untold(all(one.manual for one in seen if isinstance(one, Unreadable))), seen
 
 
 def _listed(setting: Seen) -> tuple[str, ...]:
@@ -128,11 +132,17 @@ def _signs_on(app: App) -> bool | None:
     else:
         saml = Seen("saml", True, app.source) if SAML_POLICIES in app.read else Absent("saml", app.source)
         scopes = app.setting(f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
-    if isinstance(saml, Seen):
+    if isinstance(saml, Seen) or (isinstance(scopes, Seen) and "OpenID" in _listed(scopes)):
         return True
+    if SAML_POLICIES in app.unread:
+        return None
     if isinstance(scopes, Seen):
-        return "OpenID" in _listed(scopes)
+        return False
     return False if isinstance(app.oauth, Seen) and not app.oauth.value else None
+
+
+def _sign_on_untold(app: App) -> Unreadable:
+    return Unreadable(app.name, f"whether {app.name} signs users on cannot be told")
 
 
 def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
@@ -141,11 +151,7 @@ def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
     seen: list[Setting] = [
         Seen("apps that sign users on", tuple(one.name for one in org.apps if verdicts[one]), org.location)
     ]
-    seen += [
-        Unreadable(one.name, f"whether {one.name} signs users on cannot be told")
-        for one in org.apps
-        if verdicts[one] is None
-    ]
+    seen += [_sign_on_untold(one) for one in org.apps if verdicts[one] is None]
     if True in verdicts.values():
         return TRUE, seen
     return UNKNOWN if None in verdicts.values() else FALSE, seen
@@ -159,6 +165,7 @@ def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
         signs_on = _signs_on(one)
         if signs_on is None:
             found = min(found, UNKNOWN)
+            seen.append(_sign_on_untold(one))
         elif signs_on:
             url = _logout_url(one)
             name = f"{one.name}: single logout URL"
@@ -171,7 +178,9 @@ def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
     return found, seen
 
 
-_POLICY = re.compile(r"(infinite|zero|specific_(?:lifetime|inactivity)):?(\d+)?:?(hours|days|months)?", re.IGNORECASE)
+_POLICY = re.compile(
+    r"(infinite|zero|specific_(?:lifetime|inactivity)):?(\d{1,9})?:?(hours|days|months)?", re.IGNORECASE
+)
 _HOURS = {"hours": 1, "days": 24, "months": 24 * 30}
 _NINETY_DAYS = 24 * 90
 _POLICY_PARTS = ("refreshTokenPolicyType", "refreshTokenValidityPeriod", "refreshTokenValidityUnit")
@@ -183,8 +192,9 @@ def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
     if app.kind == CONNECTED_APP:
         policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
         if not isinstance(policy, Seen):
-            # Absent: the documented default is that tokens never expire.
-            return FALSE if isinstance(policy, Absent) else UNKNOWN, [policy]
+            if isinstance(policy, Absent):
+                return FALSE, [policy._replace(default="infinite", since=49)]
+            return _cannot_tell(policy)
         match = _POLICY.fullmatch(str(policy.value).strip())
         kind, period, unit = (
             (match[1].lower().removeprefix("specific_"), match[2], match[3]) if match else ("", None, None)
@@ -192,9 +202,9 @@ def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
         return _expires_in_time(kind, period, unit), [policy]
     parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
     if isinstance(parts[0], Absent):
-        return UNKNOWN, [_untold(parts[0])]
+        return _cannot_tell(parts[0])
     if any(isinstance(part, Unreadable) for part in parts):
-        return UNKNOWN, parts
+        return _cannot_tell(*parts)
     kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
     return _expires_in_time((kind or "").lower().removeprefix("specific"), period, unit), parts
 
@@ -214,7 +224,7 @@ def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
         org.setting("InstalledApps.Label", "InstalledApps"),
     )
     if not isinstance(authorised, Seen) or not isinstance(installed, Seen):
-        return UNKNOWN, [_untold(one) for one in (authorised, installed)]
+        return _cannot_tell(authorised, installed)
     missing = tuple(name for name in _listed(authorised) if name not in _listed(installed))
     ambiguous = tuple(name for name in _listed(authorised) if _listed(installed).count(name) > 1)
     seen: list[Setting] = [authorised._replace(name="authorised, not installed", value=missing)]

@@ -7,6 +7,7 @@ Developer Guide.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -18,7 +19,7 @@ class Field:
     """What is known of one setting."""
 
     type: str
-    """`boolean`, `integer`, `string`, `list`, `scopes`, `ranges` (of IP addresses, `first-last`) or `object`."""
+    """`boolean`, `integer`, `string`, `certificate`, `list`, `scopes`, `ranges` (of addresses) or `object`."""
     since: int = 0
     """First API version that has it; 0 for those older than any version in use."""
     default: bool | int | str | None = None
@@ -71,6 +72,7 @@ _LIST = Field("list")
 _LINES = Field("list", separator="\n")
 _RANGES = Field("ranges")
 _TEXT = Field("string")
+_CERTIFICATE = Field("certificate")
 
 IP_RELAXATION = ("ENFORCE", "ENFORCE_RELAXREFRESH", "BYPASS_2FACTOR", "BYPASS")
 
@@ -134,6 +136,11 @@ def is_scope(scope: str) -> bool:
     return scope.lower() in _SCOPE_BY_ALIAS
 
 
+def is_certificate_name(text: str) -> bool:
+    """Tell whether what stands in place of a certificate is the name of one in the org."""
+    return re.fullmatch(r"[A-Za-z]\w{0,79}", text) is not None
+
+
 _ID_TOKEN = {
     "idTokenConfig": _OBJECT,
     "idTokenConfig.idTokenAudience": _TEXT,
@@ -158,7 +165,7 @@ _TYPES = (
             "oauthConfig": _OBJECT,
             "oauthConfig.assetTokenConfig": Field("object", 49),
             "oauthConfig.callbackUrl": _LINES,
-            "oauthConfig.certificate": _TEXT,
+            "oauthConfig.certificate": _CERTIFICATE,
             **{f"oauthConfig.{name}": known for name, known in _ID_TOKEN.items()},
             "oauthConfig.idTokenConfig.idTokenIncludeCustomPerms": _boolean(),
             "oauthConfig.idTokenConfig.idTokenValidity": _integer(default=2),
@@ -193,8 +200,8 @@ _TYPES = (
             "profileName": _LIST,
             "samlConfig": _OBJECT,
             "samlConfig.acsUrl": _TEXT,
-            "samlConfig.certificate": _TEXT,
-            "samlConfig.encryptionCertificate": _TEXT,
+            "samlConfig.certificate": _CERTIFICATE,
+            "samlConfig.encryptionCertificate": _CERTIFICATE,
             "samlConfig.entityUrl": _TEXT,
             "samlConfig.samlSigningAlgoType": _string(50, None, "SHA1", "SHA256"),
             "samlConfig.samlSloUrl": _TEXT,
@@ -231,7 +238,7 @@ _TYPES = (
         EXTERNAL_CLIENT_APP,
         {
             "callbackUrl": _LINES,
-            "certificate": _string(60),
+            "certificate": Field("certificate", 60),
             **_ID_TOKEN,
             "idTokenConfig.idTokenIncludeCustomPermissions": _boolean(61),
             "idTokenConfig.idTokenValidityInMinutes": _integer(default=2),

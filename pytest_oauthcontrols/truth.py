@@ -1,20 +1,24 @@
-"""Truth values of conditions: a chain on which `all` is the least and `any` the greatest, as in Kleene's logic."""
+"""Truth values of conditions: Kleene's logic, with what is so by default only and what a person has to look at."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
 class Truth(IntEnum):
-    """Whether a condition holds."""
+    """Whether a condition holds; of several that all have to hold, the least decides."""
 
     FALSE = 0
     FALSE_BY_DEFAULT = 1
     """Only because a documented default stands in for an element that a file leaves out."""
     UNKNOWN = 2
+    """It should be readable, and was not."""
     TRUE_BY_DEFAULT = 3
     """Only because a documented default stands in for an element that a file leaves out."""
-    TRUE = 4
+    BY_HAND = 4
+    """Nothing that a tool could read here shows it."""
+    TRUE = 5
 
 
 # Looking a member up in its class is the dearest step of evaluating a condition before Python 3.12.
@@ -22,9 +26,25 @@ FALSE = Truth.FALSE
 FALSE_BY_DEFAULT = Truth.FALSE_BY_DEFAULT
 UNKNOWN = Truth.UNKNOWN
 TRUE_BY_DEFAULT = Truth.TRUE_BY_DEFAULT
+BY_HAND = Truth.BY_HAND
 TRUE = Truth.TRUE
 
 
 def truth(holds: bool) -> Truth:
     """Return what was seen to hold, or not."""
     return TRUE if holds else FALSE
+
+
+def untold(by_hand: bool) -> Truth:
+    """Return what cannot be told, by any tool or from what was read."""
+    return BY_HAND if by_hand else UNKNOWN
+
+
+def greatest(truths: Iterable[Truth]) -> Truth:
+    """Return whether one of several holds; a person has to look only where nothing else is in the way."""
+    found = set(truths)
+    best = max(found)
+    if best == BY_HAND:
+        found.discard(BY_HAND)
+        return next((other for other in (TRUE_BY_DEFAULT, UNKNOWN) if other in found), BY_HAND)
+    return best

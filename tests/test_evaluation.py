@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,13 @@ def xml(values: dict[str, str]) -> str:
     """Return elements for settings by their paths."""
     groups: dict[str, dict[str, str]] = {}
     for path, value in values.items():
-        first, _, rest = path.partition(".")
-        groups.setdefault(first, {})[rest] = value
-    return "\n".join(
-        f"<{name}>{inner.get('') or xml(inner) if any(inner) else inner['']}</{name}>" for name, inner in groups.items()
-    )
+        name, _, rest = path.partition(".")
+        groups.setdefault(name, {})[rest] = value
+    elements = []
+    for name, inner in groups.items():
+        text = inner.pop("", "")
+        elements.append(f"<{name}>{xml(inner) if inner else text}</{name}>")
+    return "\n".join(elements)
 
 
 def connected(**flags: str) -> Said:
@@ -294,7 +297,7 @@ OFF_IS_OUT_OF_SCOPE = rule(
     ],
 )
 def test_absent_counts_as_off_where_a_control_does_not_apply(said: Said, verdict: Verdict) -> None:
-    """A flag that takes an app out of scope counts as off where it is absent, unless the API version does not have it."""
+    """A flag that takes an app out of scope counts as off where it is absent, unless the API version lacks it."""
     assert judge(OFF_IS_OUT_OF_SCOPE, said).verdict is verdict
 
 
@@ -536,13 +539,10 @@ RIGHT = {
 """Conditions on the same app, by what they come to."""
 
 
-def table(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield what stands to the left of a row, above a column, and where they meet."""
-    above, *rows = text.strip().splitlines()
-    for row in rows:
-        left, *cells = row.split()
-        for right, cell in zip(above.split(), cells, strict=True):
-            yield left, right, cell
+def table(text: str) -> list[tuple[str, str, str]]:
+    """Return what stands to the left of a row, above a column, and where they meet."""
+    above, *rows = [line.split() for line in text.strip().splitlines()]
+    return [(left, right, cell) for left, *cells in rows for right, cell in zip(above, cells, strict=True)]
 
 
 def holds(control: Control, said: Said) -> Truth:
@@ -571,10 +571,7 @@ def test_the_conditions_come_to_what_they_stand_for(value: str) -> None:
 )
 def test_several_settings_at_once(left: str, right: str, expected: str) -> None:
     """All of several settings hold as the least of them does."""
-    assert (
-        holds(requiring(f"{{{LEFT[left]}, {RIGHT[right]}, finding: Both.}}".replace("}, finding", ", finding")), FLAGS)
-        is TRUTHS[expected]
-    )
+    assert holds(requiring(f"{LEFT[left]}\n    {RIGHT[right]}"), FLAGS) is TRUTHS[expected]
 
 
 @pytest.mark.parametrize(
@@ -645,7 +642,9 @@ def test_a_step_with_a_condition(steps: str, holding: str, expected: str) -> Non
 def test_a_default_counts_however_early_it_was_looked_at(outcome: str) -> None:
     """A pass is unverifiable where the first of several guards was passed by default, though the last was not."""
     control = rule(
-        f"- when: {{{LEFT['f']}}}\n  not_applicable: Out of scope.\n- when: {{{LEFT['T']}}}\n  {outcome}\n- fail: Neither.\n"
+        f"- when: {{{LEFT['f']}}}\n  not_applicable: Out of scope.\n"
+        f"- when: {{{LEFT['T']}}}\n  {outcome}\n"
+        "- fail: Neither.\n"
     )
     finding = judge(control, FLAGS)
     assert finding.verdict is UNVERIFIABLE
@@ -722,10 +721,11 @@ def test_policies_decide_where_the_publisher_keeps_the_settings(policies: str, v
 def test_a_message_names_everything_that_is_missing() -> None:
     """What cannot be verified is said of every setting that stands in the way, each with its file."""
     finding = judge(requiring(LEFT["?"], LEFT["t"]), FLAGS)
-    assert finding.reasons == (
-        f"oauthConfig.isDPopEnabled is absent from {CA_FILE}, and no default is documented.",
-        f"oauthConfig.isPkceRequired is absent from {CA_FILE}: its documented default, false, would do, but a file of an"
-        " API version before 59.0 leaves it out too.",
+    unknown, by_default = finding.reasons
+    assert unknown == f"oauthConfig.isDPopEnabled is absent from {CA_FILE}, and no default is documented."
+    assert by_default == (
+        f"oauthConfig.isPkceRequired is absent from {CA_FILE}: its documented default, false, would do, "
+        "but a file of an API version before 59.0 leaves it out too."
     )
 
 
@@ -857,7 +857,7 @@ def test_an_org_without_apps_is_assessed_by_its_own_controls() -> None:
     [("Torn", UNVERIFIABLE, "ConnectedApp/Torn.connectedApp"), ("Half", UNVERIFIABLE, f"{OAUTH}/Half.ecaOauth")],
 )
 def test_what_could_not_be_read_is_a_failing_case(name: str, verdict: Verdict, file: str) -> None:
-    """The case of an app that could not be read, or only in part, cannot be verified and names the file and its line."""
+    """The case of an app that could not be read, or only in part, cannot be verified and names file and line."""
     org = org_of(MIXED)
     app = next(one for one in org.apps if one.name == name)
     finding = evaluate(READABLE, app, org)
@@ -867,10 +867,14 @@ def test_what_could_not_be_read_is_a_failing_case(name: str, verdict: Verdict, f
     assert f"{file}:" in explain(finding)
 
 
-def test_what_could_not_be_read_of_a_package_is_left_to_a_person() -> None:
-    """The case of an app from a package that could be read only in part is manual."""
-    org = org_of(MANAGED | {OAUTH: "<commaSeparatedOauthScopes>"})
-    assert evaluate(READABLE, org.apps[0], org).verdict is MANUAL
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [("Managed", MANUAL), ("AutoInstalled", MANUAL), ("Packaged", UNVERIFIABLE), ("Local", UNVERIFIABLE)],
+)
+def test_what_could_not_be_read_of_a_package_is_left_to_a_person(state: str, verdict: Verdict) -> None:
+    """The case of an app that could be read only in part is manual where it was installed from a package."""
+    org = org_of({ECA: f"<distributionState>{state}</distributionState>", OAUTH: "<commaSeparatedOauthScopes>"})
+    assert evaluate(READABLE, org.apps[0], org).verdict is verdict
 
 
 # Predicates
@@ -981,8 +985,8 @@ def test_what_is_no_certificate_cannot_be_verified(text: str) -> None:
     """What is neither a certificate nor the name of one is unverifiable, and its text is not repeated."""
     finding = signed(text)
     assert finding.verdict is UNVERIFIABLE
-    assert finding.message == (
-        "cannot be verified: oauthConfig.certificate is neither a certificate that can be parsed nor a certificate's name."
+    assert finding.reasons == (
+        "oauthConfig.certificate is neither a certificate that can be parsed nor a certificate's name.",
     )
 
 
@@ -1073,7 +1077,7 @@ def cli(policy: str) -> Said:
     ],
 )
 def test_refresh_tokens_of_a_connected_app(policy: str, verdict: Verdict) -> None:
-    """Refresh tokens have to end within 90 days however much they are used; what nobody knows does not count as an end."""
+    """Refresh tokens have to end within 90 days however much they are used; an unknown policy is no end."""
     finding = judge("sbs-dep-006", cli(policy))
     assert finding.verdict is verdict
 
@@ -1150,7 +1154,7 @@ EXTERNAL_API = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "Api"})}
     ],
 )
 def test_single_logout_over_several_apps(apps: list[Said], verdict: Verdict, named: list[str]) -> None:
-    """Every app that signs users on needs a single logout URL; one without fails, one that nobody can tell passes nothing."""
+    """Every app that signs users on needs a single logout URL; without one it fails, an untold one passes nothing."""
     finding = judge("org-single-logout", {"apps": {f"App{number}": app for number, app in enumerate(apps, 1)}})
     assert finding.verdict is verdict
     shown = "\n".join(describe(one) for one in finding.evidence) + finding.message
@@ -1187,7 +1191,11 @@ BASE: dict[str, dict[str, dict[str, str]]] = {
     },
 }
 """Apps and an org without any flag, to which every control applies that flags can bring into scope."""
-CALLBACK_URLS = {CA: "oauthConfig.callbackUrl", GLOBAL_OAUTH: "callbackUrl"}
+CALLBACK_URL = {CA: "oauthConfig.callbackUrl", GLOBAL_OAUTH: "callbackUrl"}
+CERTIFICATE = {CA: "oauthConfig.certificate", GLOBAL_OAUTH: "certificate"}
+URLS = ("https://sync.example/in", "com.example.sync:/in")
+Flags = dict[str, str | None]
+"""Flags of an app or org by name; None for one that is absent."""
 
 OF_TYPE = {
     (subject, known.prefix + name): (known.name, name)
@@ -1198,12 +1206,13 @@ OF_TYPE = {
 """Every flag of an app or org, with its metadata type and its path there."""
 
 
-def flagged(subject: str, flags: dict[str, str | None], url: str) -> Org:
-    """Return an org with an app that has these flags; None for a flag that is absent."""
+def flagged(subject: str, flags: Flags, url: str = URLS[0], *, certified: bool = False) -> Org:
+    """Return an org with an app that has these flags and this callback URL, with or without a certificate."""
     values = {name: dict(of_type) for name, of_type in (BASE[subject] | BASE[ORG]).items()}
-    for type_name, path in CALLBACK_URLS.items():
-        if type_name in values:
-            values[type_name][path] = url
+    for type_name in CALLBACK_URL.keys() & values.keys():
+        values[type_name][CALLBACK_URL[type_name]] = url
+        if certified:
+            values[type_name][CERTIFICATE[type_name]] = "Sync_Signing"
     for flag, value in flags.items():
         type_name, path = OF_TYPE.get((subject, flag)) or OF_TYPE[ORG, flag]
         if value is not None:
@@ -1213,7 +1222,7 @@ def flagged(subject: str, flags: dict[str, str | None], url: str) -> Org:
 
 def flags_of(control: Control, subject: str) -> list[str]:
     """Return the flags that a control reads of an app or org."""
-    org = flagged(subject, {}, "https://sync.example/in")
+    org = flagged(subject, {})
     app = org.apps[0] if org.apps else None
     found = set()
     for clause in control.rules[subject]:
@@ -1230,13 +1239,10 @@ FLAGGED = [
 ]
 
 
-def drawn(data: st.DataObject, flags: list[str]) -> tuple[dict[str, str | None], str]:
-    """Draw flags and a callback URL."""
-    states = st.sampled_from([None, "true", "false"])
-    return (
-        data.draw(st.fixed_dictionaries(dict.fromkeys(flags, states))),
-        data.draw(st.sampled_from(["https://sync.example/in", "com.example.sync:/in"])),
-    )
+def test_the_core_reads_flags() -> None:
+    """The controls that read flags are many, the core among them, so that what follows is of consequence."""
+    assert len(FLAGGED) > 20
+    assert {control for control in CATALOGUE.controls if control.core} <= {one.values[0] for one in FLAGGED}
 
 
 def verdict_of(control: Control, subject: str, org: Org) -> Verdict:
@@ -1244,9 +1250,22 @@ def verdict_of(control: Control, subject: str, org: Org) -> Verdict:
     return evaluate(control, None if subject == ORG else org.apps[0], org).verdict
 
 
-def test_many_controls_read_flags() -> None:
-    """Most of the controls that judge read a flag, so that what follows is of consequence."""
-    assert len(FLAGGED) > 25
+STATES = (None, "true", "false")
+CERTIFIED = (False, True)
+
+
+@pytest.mark.parametrize(("control", "subject", "flags"), FLAGGED)
+def test_flags_decide(control: Control, subject: str, flags: list[str]) -> None:
+    """Of all the ways in which the flags of a control can stand, some pass and some do not."""
+    orgs = (
+        flagged(subject, dict(zip(flags, values, strict=True)), url, certified=certified)
+        for values in product(STATES, repeat=len(flags))
+        for url in URLS
+        for certified in CERTIFIED
+    )
+    verdicts = {verdict_of(control, subject, org) for org in orgs}
+    assert PASS in verdicts
+    assert len(verdicts) > 1
 
 
 @pytest.mark.parametrize(("control", "subject", "flags"), FLAGGED)
@@ -1256,10 +1275,11 @@ def test_taking_a_flag_out_of_a_file_never_makes_a_pass(
     control: Control, subject: str, flags: list[str], data: st.DataObject
 ) -> None:
     """An app that does not pass does not come to pass by an element that is left out."""
-    values, url = drawn(data, flags)
+    values: Flags = {flag: data.draw(st.sampled_from(STATES)) for flag in flags}
+    url, certified = data.draw(st.sampled_from(URLS)), data.draw(st.booleans())
     gone = data.draw(st.sampled_from(flags))
-    before = verdict_of(control, subject, flagged(subject, values, url))
-    after = verdict_of(control, subject, flagged(subject, values | {gone: None}, url))
+    before = verdict_of(control, subject, flagged(subject, values, url, certified=certified))
+    after = verdict_of(control, subject, flagged(subject, values | {gone: None}, url, certified=certified))
     assert after is not PASS or before is PASS
 
 
@@ -1270,8 +1290,8 @@ def test_the_same_app_gets_the_same_finding(
     control: Control, subject: str, flags: list[str], data: st.DataObject
 ) -> None:
     """A finding depends on nothing but what was read."""
-    values, url = drawn(data, flags)
-    org, again = flagged(subject, values, url), flagged(subject, values, url)
+    values: Flags = {flag: data.draw(st.sampled_from(STATES)) for flag in flags}
+    org, again = flagged(subject, values), flagged(subject, values)
     findings = [evaluate(control, None if subject == ORG else one.apps[0], one) for one in (org, org, again)]
     assert len({(one.verdict, one.reasons, one.evidence) for one in findings}) == 1
     assert findings[0] == findings[1]
@@ -1281,7 +1301,7 @@ def test_the_same_app_gets_the_same_finding(
 
 
 def test_a_failure_says_all_that_an_administrator_needs() -> None:
-    """A failure names app, control, severity, what was seen and where, what is recommended, how to mend it, and the page."""
+    """A failure names app, control, severity, what was seen and where, what to do, and the page."""
     finding = judge(
         "ca-pkce",
         {
@@ -1297,14 +1317,13 @@ def test_a_failure_says_all_that_an_administrator_needs() -> None:
         "control ca-pkce: Connected Apps: API (Enable OAuth Settings): Require Proof Key for Code Exchange (PKCE)",
         "severity critical, CVSS 9.0-10.0 (page)",
         "app Stock Sync (App, connected app)",
-        "org example, example",
+        "org example,",
         f"seen oauthConfig.isPkceRequired = false at {CA_FILE}:4",
         "OauthOidcSettings.isPkceRequired = false at OauthOidcSettings/OauthOidc.settings:3",
         f"recommended {control.recommended}",
         f"to mend {control.remediation}",
         f"may break {control.may_break}",
-        "page https://help.salesforce.com/s/articleView?"
-        "id=xcloud.shr_api_enable_oauth_settings_require_proof_key_for_code_exchange_pkce.htm&type=5",
+        f"page {control.page}",
     ):
         assert part in flat
 
@@ -1318,7 +1337,7 @@ def test_a_failure_by_a_default_shows_the_default() -> None:
 @pytest.mark.parametrize(
     ("said", "mended"), [(connected(), True), ({CA: "<samlConfig/>"}, False), (connected(isPkceRequired="true"), False)]
 )
-def test_only_a_failure_is_to_be_mended(said: Said, mended: bool) -> None:  # noqa: FBT001
+def test_only_a_failure_is_to_be_mended(said: Said, mended: bool) -> None:
     """How to mend something is said only where something is to be mended."""
     assert ("to mend" in explain(judge("ca-pkce", said))) is mended
 

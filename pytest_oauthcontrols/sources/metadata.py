@@ -32,7 +32,7 @@ from pytest_oauthcontrols.model import (
     Value,
     derive,
 )
-from pytest_oauthcontrols.settings import METADATA_TYPES, Field, MetadataType, canonical_scope
+from pytest_oauthcontrols.settings import METADATA_TYPES, Field, MetadataType, canonical_scope, is_certificate_name
 
 MAX_FILE = 32 * 1024 * 1024
 """Bytes of the largest metadata file that is read."""
@@ -240,18 +240,23 @@ def _collect_special(element: etree._Element, known: _Known, component: Componen
         if element.get(_NIL) not in ("true", "1"):
             settings[name] = Seen(name, "present", path, line)
             _collect(element, children, component)
-    elif type_ == "ranges":
+        return
+    text = (element.text or "").strip()
+    if type_ == "ranges":
         try:
             value = (_range(element),)
         except ValueError as error:
             settings[name] = Unreadable(name, f"{path}:{line}: {name} {error}")
         else:
             settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
-    elif element.text and element.text.strip():
-        if name == "consumerSecret":
-            component.secret_line = line
-        else:
-            component.parent = element.text.strip()
+    elif text and type_ == "certificate":
+        # A certificate is public, but nobody wants to read it in a report.
+        seen = Seen(name, text, path, line, None if is_certificate_name(text) else "a certificate")
+        settings[name] = _again(settings[name], text, line) if name in settings else seen
+    elif text and name == "consumerSecret":
+        component.secret_line = line
+    elif text:
+        component.parent = text
 
 
 def _again(earlier: Seen | Unreadable, value: Value, line: int | None) -> Seen | Unreadable:
