@@ -77,6 +77,7 @@ def parse(text: str, file: str) -> Entry:
     Raises `DocumentError` where the text is not YAML, not a mapping, or holds a key twice.
     """
     try:
+        _bound(text, file)
         loaded = yaml.load(text, _loader(file))  # noqa: S506  (a subclass of the safe loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -91,6 +92,21 @@ def parse(text: str, file: str) -> Entry:
     if not isinstance(loaded, Entry):
         raise DocumentError(f"{file}:1: the file must hold a mapping")
     return loaded
+
+
+def _bound(text: str, file: str) -> None:
+    """Raise `DocumentError` where a long text is nested so deeply that libyaml would run out of stack."""
+    if len(text) < _SHORT:
+        return
+    depth = 0
+    for event in yaml.parse(text, _loader(file)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise DocumentError(f"{file}:{event.start_mark.line + 1 if event.start_mark else 1}: is nested too deeply")
+
+
+_SHORT = 10_000
+_DEEPEST = 50
 
 
 def _loader(file: str) -> Any:
@@ -115,7 +131,7 @@ def _loader(file: str) -> Any:
         def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
             try:
                 return super().construct_object(node, deep)
-            except (ValueError, KeyError, IndexError) as error:
+            except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
                 raise DocumentError(f"{file}:{node.start_mark.line + 1}: not YAML: {error}") from None
 
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, Loader.construct_mapping)

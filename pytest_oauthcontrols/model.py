@@ -193,17 +193,21 @@ def derive(kind: str, source: str, subject: Subject) -> dict[str, Seen | Unreada
 
 def _oauth(kind: str, source: str, subject: Subject) -> Seen | Unreadable:
     if kind == CONNECTED_APP:
+        own_type, nothing = "ConnectedApp", "no oauthConfig"
         config = subject.settings.get("oauthConfig")
         if isinstance(config, Seen):
             return Seen("oauth", True, config.source, config.line, "oauthConfig")
-        return Seen("oauth", False, source, None, "no oauthConfig")
-    for component in OAUTH_TYPES:
-        if component in subject.read:
-            return Seen("oauth", True, subject.read[component], None, component)
-    for component in OAUTH_TYPES:
-        if component in subject.unread:
-            return subject.unread[component]._replace(name="oauth")
-    return Seen("oauth", False, source, None, f"no {GLOBAL_OAUTH}, {OAUTH} or {OAUTH_POLICIES}")
+    else:
+        own_type, nothing = "ExternalClientApplication", f"no {GLOBAL_OAUTH}, {OAUTH} or {OAUTH_POLICIES}"
+        for component in OAUTH_TYPES:
+            if component in subject.read:
+                return Seen("oauth", True, subject.read[component], None, component)
+        for component in OAUTH_TYPES:
+            if component in subject.unread:
+                return subject.unread[component]._replace(name="oauth")
+    if own_type not in subject.read:
+        return Unreadable("oauth", f"no {own_type} was read")
+    return Seen("oauth", False, source, None, nothing)
 
 
 def _client_type(kind: str, subject: Subject) -> Seen | Unreadable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Generator, Iterable
 from functools import cached_property
@@ -40,11 +39,9 @@ class Reporter:
             return None
         path = self._config.invocation_params.dir / given
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            results.check_writable(path)
         except OSError as error:
-            raise pytest.UsageError(f"--sf-json={given}: its folder cannot be made: {error.strerror}") from None
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
-            raise pytest.UsageError(f"--sf-json={given}: cannot be written")
+            raise pytest.UsageError(f"--sf-json={given}: cannot be written: {error.strerror}") from None
         return path
 
     @property
@@ -90,8 +87,13 @@ class Reporter:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the results file."""
-        if self._results_file is not None and assessment_key in self._config.stash:
+        if self._results_file is None or assessment_key not in self._config.stash or self._config.option.collectonly:
+            return
+        try:
             results.write(self._results_file, results.document(self.assessment, self.findings.items()))
+        except OSError as error:
+            message = f"--sf-json={self._config.option.sf_json}: cannot be written: {error.strerror}"
+            pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def tool(assessment: Assessment) -> str:

@@ -14,6 +14,7 @@ from pytest_oauthcontrols import configuration, snapshot, sources
 from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.catalogue import load
 from pytest_oauthcontrols.document import DocumentError
+from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Org
 
 assessment_key = pytest.StashKey[Assessment]()
@@ -37,7 +38,7 @@ class Reading:
         try:
             self._config.stash[assessment_key] = Assessment(self._orgs(), load())
         except (DocumentError, sources.SourceError) as error:
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError(plain(str(error))) from None
 
     def _orgs(self) -> tuple[Org, ...]:
         handed = getattr(self._config, "workerinput", {}).get(_WORKER_INPUT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,7 +48,9 @@ DEMO_FILES = {path.relative_to(DEMO).as_posix(): path.read_bytes() for path in s
 
 def xml(type_name: str, inner: str = "") -> bytes:
     """Return a file of a type, its content on a line of its own."""
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<{type_name} xmlns="{NAMESPACE}">\n{inner}\n</{type_name}>\n'.encode()
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{type_name} xmlns="{NAMESPACE}">\n{inner}\n</{type_name}>\n'.encode()
+    )
 
 
 def connected_app(inner: str = "") -> bytes:
@@ -141,7 +142,7 @@ def secret_holder(type_name: str) -> bytes:
     planted = f"<consumerKey>{PLANTED}-key</consumerKey>\n<consumerSecret>{PLANTED}</consumerSecret>"
     if type_name == "ConnectedApp":
         return connected_app(f"<oauthConfig>\n{planted}\n</oauthConfig>")
-    return child(type_name, "Ledger", f"\n\n{planted}")
+    return child(type_name, "Ledger", f"\n{planted}")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,14 @@ def test_both_formats_are_found_at_any_depth(tmp_path: Path, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["Old.connectedApp.bak", "Old.xml", "Old.profile-meta.xml", ".connectedApp", ".connectedApp-meta.xml", "connectedApp"],
+    [
+        "Old.connectedApp.bak",
+        "Old.xml",
+        "Old.profile-meta.xml",
+        ".connectedApp",
+        ".connectedApp-meta.xml",
+        "connectedApp",
+    ],
 )
 def test_other_files_are_left_alone(tmp_path: Path, path: str) -> None:
     """A file that no app and no setting is in by its name is not read."""
@@ -217,7 +225,9 @@ def test_component_that_names_two_apps_belongs_to_neither() -> None:
             "Ledger_glbloauth.ecaGlblOauth": child(GLOBAL_OAUTH, "Ledger", both),
         }
     )
-    assert [app_of(org, name).oauth for name in ("Ledger", "Payslips") if isinstance(app_of(org, name).oauth, Seen)] == []
+    assert [
+        app_of(org, name).oauth for name in ("Ledger", "Payslips") if isinstance(app_of(org, name).oauth, Seen)
+    ] == []
     assert any("force-app/Ledger_glbloauth.ecaGlblOauth:3" in problem for app in org.apps for problem in app.problems)
 
 
@@ -269,7 +279,9 @@ def test_settings_of_the_org_are_read() -> None:
                 "<networkAccess><ipRanges><start>203.0.113.1</start><end>203.0.113.9</end></ipRanges></networkAccess>"
                 "<sessionSettings><sessionTimeout>TwoHours</sessionTimeout></sessionSettings>",
             ),
-            "settings/Case.settings-meta.xml": xml("CaseSettings", "<closeCaseThroughStatusChange>true</closeCaseThroughStatusChange>"),
+            "settings/Case.settings-meta.xml": xml(
+                "CaseSettings", "<closeCaseThroughStatusChange>true</closeCaseThroughStatusChange>"
+            ),
         }
     )
     assert org.apps == ()
@@ -285,7 +297,7 @@ def test_settings_of_the_org_are_read() -> None:
 
 @pytest.mark.parametrize(("other", "readable"), [("true", True), ("false", False)], ids=["agree", "disagree"])
 def test_settings_of_the_org_that_are_there_twice(other: str, *, readable: bool) -> None:
-    """Two files of the same settings count where they agree; where they disagree, nobody can tell, and both are named."""
+    """Two files of the same settings count where they agree; otherwise nobody can tell, and both are named."""
     org = org_of(
         {
             "app/settings/OauthOidc.settings": xml("OauthOidcSettings", "<isPkceRequired>true</isPkceRequired>"),
@@ -295,7 +307,9 @@ def test_settings_of_the_org_that_are_there_twice(other: str, *, readable: bool)
     setting = org.setting("OauthOidcSettings.isPkceRequired", "OauthOidcSettings")
     assert isinstance(setting, Seen) is readable
     if isinstance(setting, Unreadable):
-        assert "app/settings/OauthOidc.settings and force-app/base/settings/OauthOidc.settings disagree" in setting.reason
+        assert (
+            "app/settings/OauthOidc.settings and force-app/base/settings/OauthOidc.settings disagree" in setting.reason
+        )
 
 
 def test_broken_settings_of_the_org_are_named_though_another_file_is_fine() -> None:
@@ -501,12 +515,15 @@ def test_full_name_is_the_decoded_stem(tmp_path: Path, file_name: str, name: str
         ("<isPkceRequired>false</isPkceRequired>\n<isPkceRequired>true</isPkceRequired>", None),
         ("<isPkceRequired>yes</isPkceRequired>\n<isPkceRequired>true</isPkceRequired>", None),
         ("<isPkceRequired>true</isPkceRequired>\n<isPkceRequired>yes</isPkceRequired>", None),
-        ("<isPkceRequired>true</isPkceRequired>\n</oauthConfig><oauthConfig><isPkceRequired>false</isPkceRequired>", None),
+        (
+            "<isPkceRequired>true</isPkceRequired>\n</oauthConfig><oauthConfig><isPkceRequired>false</isPkceRequired>",
+            None,
+        ),
     ],
     ids=["agree", "true-false", "false-true", "bad-true", "true-bad", "two-groups"],
 )
 def test_repeated_element_has_to_say_the_same(elements: str, expected: Value | None) -> None:
-    """An element that is there twice counts where both say the same; otherwise the setting is unreadable, with a line."""
+    """An element that is there twice counts where both say the same; otherwise it is unreadable, with a line."""
     setting = settings_of(f"<oauthConfig>{elements}</oauthConfig>")["oauthConfig.isPkceRequired"]
     if expected is None:
         assert isinstance(setting, Unreadable)
@@ -538,12 +555,7 @@ def test_every_setting_knows_its_file_and_line(tmp_path: Path) -> None:
     """Each setting of the demo org stands in the file and line that it names."""
     org = sources.read("demo", tmp_path)
     derived = ("oauth", "client_type")
-    found = [
-        one
-        for subject in (org, *org.apps)
-        for name, one in seen(subject.settings).items()
-        if name not in derived
-    ]
+    found = [one for subject in (org, *org.apps) for name, one in seen(subject.settings).items() if name not in derived]
     assert len(found) > 150
     for setting in found:
         assert setting.line is not None
@@ -557,9 +569,21 @@ def test_every_setting_knows_its_file_and_line(tmp_path: Path) -> None:
         ("<oauthConfig>\n<isPkceRequired>yes</isPkceRequired></oauthConfig>", "oauthConfig.isPkceRequired", "'yes'"),
         ("<oauthConfig>\n<isPkceRequired>TRUE</isPkceRequired></oauthConfig>", "oauthConfig.isPkceRequired", "'TRUE'"),
         ("<oauthConfig>\n<isPkceRequired>2</isPkceRequired></oauthConfig>", "oauthConfig.isPkceRequired", "'2'"),
-        ("<sessionPolicy>\n<sessionTimeout>ten</sessionTimeout></sessionPolicy>", "sessionPolicy.sessionTimeout", "'ten'"),
-        ("<sessionPolicy>\n<sessionTimeout>1.5</sessionTimeout></sessionPolicy>", "sessionPolicy.sessionTimeout", "'1.5'"),
-        ("<sessionPolicy>\n<sessionTimeout>٣٠</sessionTimeout></sessionPolicy>", "sessionPolicy.sessionTimeout", "'٣٠'"),
+        (
+            "<sessionPolicy>\n<sessionTimeout>ten</sessionTimeout></sessionPolicy>",
+            "sessionPolicy.sessionTimeout",
+            "'ten'",
+        ),
+        (
+            "<sessionPolicy>\n<sessionTimeout>1.5</sessionTimeout></sessionPolicy>",
+            "sessionPolicy.sessionTimeout",
+            "'1.5'",
+        ),
+        (
+            "<sessionPolicy>\n<sessionTimeout>٣٠</sessionTimeout></sessionPolicy>",
+            "sessionPolicy.sessionTimeout",
+            "'٣٠'",
+        ),
     ],
 )
 def test_value_that_is_none_is_unreadable(element: str, name: str, shown: str) -> None:
@@ -593,8 +617,8 @@ def test_bad_address_range_is_unreadable(ends: str) -> None:
 
 def test_address_ranges_of_both_kinds_are_read_alike() -> None:
     """The ranges of an external client app have other element names and mean the same."""
-    ranges = "<trustedIpRanges><startIpAddress>203.0.113.0</startIpAddress><endIpAddress>203.0.113.9</endIpAddress></trustedIpRanges>"
-    org = org_of({"Ledger.ecaOauth": child(OAUTH, "Ledger", ranges)})
+    ends = "<startIpAddress>203.0.113.0</startIpAddress><endIpAddress>203.0.113.9</endIpAddress>"
+    org = org_of({"Ledger.ecaOauth": child(OAUTH, "Ledger", f"<trustedIpRanges>{ends}</trustedIpRanges>")})
     assert value_of(org.apps[0].settings, f"{OAUTH}.trustedIpRanges") == ("203.0.113.0-203.0.113.9",)
 
 
@@ -610,7 +634,7 @@ def test_same_app_in_two_files_is_one() -> None:
 @pytest.mark.parametrize("location", ["force-app", ".", "/srv/metadata"])
 @pytest.mark.parametrize("elsewhere", ["a_templates", "z_templates"])
 def test_app_in_its_own_folder_goes_first(tmp_path: Path, location: str, elsewhere: str) -> None:
-    """Of two files that describe an app differently, the one in connectedApps/ is assessed, and the other is a problem."""
+    """Of two files that describe an app differently, the one in connectedApps/ is assessed; the other is a problem."""
     inner = "<oauthConfig><isPkceRequired>{}</isPkceRequired></oauthConfig>"
     written(
         tmp_path,
@@ -645,7 +669,7 @@ def test_two_different_components_of_an_app_are_a_problem() -> None:
     [("Managed", True), ("AutoInstalled", True), ("Local", False), ("Packaged", False)],
 )
 def test_global_settings_of_a_package_need_a_person(state: str, *, packaged: bool) -> None:
-    """An app from a package keeps its Global settings elsewhere: manual there, and merely unreadable for an app of one's own."""
+    """Global settings that are not there are manual for an app from a package, and unreadable for one of one's own."""
     org = org_of(
         {
             "harbor__Vault.eca": xml("ExternalClientApplication", f"<distributionState>{state}</distributionState>"),
@@ -669,7 +693,7 @@ def test_app_without_oauth_components_has_no_oauth() -> None:
 @pytest.mark.parametrize("type_name", [GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES])
 @pytest.mark.parametrize("content", ["truncated", "without parent", "document type"])
 def test_broken_component_never_means_no_oauth(type_name: str, content: str) -> None:
-    """A component that cannot be read may be any app's that has none: never 'no OAuth'; apps that have theirs are unmoved."""
+    """A component that cannot be read may be that of any app that has none: it is never said to have no OAuth."""
     suffix = next(known.suffix for known in METADATA_TYPES.values() if known.name == type_name)
     broken = {
         "truncated": child(type_name, "Ledger")[:-8],
@@ -733,8 +757,8 @@ def test_consumer_key_and_secret_are_never_kept(type_name: str) -> None:
     assert PLANTED not in everything(org)
     assert PLANTED not in repr(snapshot.decode(snapshot.encode([org]))[0].apps[0].settings)
     assert PLANTED not in repr(said(org))
-    (note,) = org.notes
-    assert note.startswith("force-app/Ledger.connectedApp:6: a consumer secret is kept in this file")
+    (note,) = [note for note in org.notes if "consumer secret" in note]
+    assert note.startswith("force-app/Ledger.connectedApp:5: ")
 
 
 def test_push_credentials_are_not_even_read(tmp_path: Path) -> None:
@@ -835,19 +859,20 @@ def test_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
     assert org.apps[0].problems == ()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_order_of_files_does_not_matter(seed: int) -> None:
+MIXED_FILES = {
+    **DEMO_FILES,
+    "copy/Nightly_ETL.connectedApp": connected_app(),
+    "Gone.ecaOauth": child(OAUTH, "Gone"),
+    "Broken.ecaOauthPlcy": b"<",
+    "Worse.ecaOauthPlcy": b"",
+}
+
+
+@given(st.permutations(sorted(MIXED_FILES)))
+@settings(max_examples=20, deadline=None)
+def test_order_of_files_does_not_matter(order: list[str]) -> None:
     """The same files in another order are the same org, settings, problems and notes included."""
-    content = {
-        **DEMO_FILES,
-        "copy/Nightly_ETL.connectedApp": connected_app(),
-        "Gone.ecaOauth": child(OAUTH, "Gone"),
-        "Broken.ecaOauthPlcy": b"<",
-        "Worse.ecaOauthPlcy": b"",
-    }
-    shuffled = list(content.items())
-    random.Random(seed).shuffle(shuffled)
-    assert everything(org_of(dict(shuffled))) == everything(org_of(content))
+    assert everything(org_of({path: MIXED_FILES[path] for path in order})) == everything(org_of(MIXED_FILES))
 
 
 def test_snapshot_keeps_every_verdict(tmp_path: Path) -> None:
@@ -860,7 +885,9 @@ def test_snapshot_keeps_every_verdict(tmp_path: Path) -> None:
 
 def test_snapshot_keeps_what_is_wrong() -> None:
     """Problems, notes and strange names survive the way to the workers."""
-    org = org_of({"connectedApps/%1B%5BmRed\udcff.connectedApp": b"<", "a.ecaOauth": child(OAUTH, "Gone"), "b.settings": b""})
+    org = org_of(
+        {"connectedApps/%1B%5BmRed\udcff.connectedApp": b"<", "a.ecaOauth": child(OAUTH, "Gone"), "b.settings": b""}
+    )
     (copy,) = snapshot.decode(snapshot.encode([org]))
     assert everything(copy) == everything(org)
     assert said(copy) == said(org)
@@ -873,7 +900,23 @@ BOOLEANS = sorted(
     for name, spec in known.fields.items()
     if spec.type == "boolean"
 )
-ALMOST_TRUE = ["true", "1", "TRUE", "True", "yes", "on", "t", "01", "1.0", "tru e", "ｔｒｕｅ", "１", "false", "0", "true true"]  # noqa: RUF001
+ALMOST_TRUE = [
+    "true",
+    "1",
+    "TRUE",
+    "True",
+    "yes",
+    "on",
+    "t",
+    "01",
+    "1.0",
+    "tru e",
+    "\uff54\uff52\uff55\uff45",
+    "\uff11",
+    "false",
+    "0",
+    "true true",
+]
 
 
 @given(
@@ -906,14 +949,36 @@ def failure(content: bytes) -> str:
 
 
 @given(st.binary(max_size=300))
+@settings(max_examples=300)
 def test_arbitrary_bytes_are_no_file(content: bytes) -> None:
     """Bytes of no meaning are an unreadable file, named with a line, and nothing worse."""
     assert failure(content).startswith(f"{PATH}:")
 
 
 PIECES = [
-    *(b"<![CDATA[", b"]]>", b"<!--", b"-->", b"&lt;", b"&#0;", b"&#x1F600;", b"&x;", b"<!DOCTYPE a>", b"\r", b"\xff\xfe"),
-    *(b"</oauthConfig>", b"<oauthConfig>", b' xmlns=""', f' {NIL}="true"'.encode(), b"<?pi?>", b"true", b"9" * 5000, b"%"),
+    *(
+        b"<![CDATA[",
+        b"]]>",
+        b"<!--",
+        b"-->",
+        b"&lt;",
+        b"&#0;",
+        b"&#x1F600;",
+        b"&x;",
+        b"<!DOCTYPE a>",
+        b"\r",
+        b"\xff\xfe",
+    ),
+    *(
+        b"</oauthConfig>",
+        b"<oauthConfig>",
+        b' xmlns=""',
+        f' {NIL}="true"'.encode(),
+        b"<?pi?>",
+        b"true",
+        b"9" * 5000,
+        b"%",
+    ),
 ]
 
 
@@ -929,7 +994,7 @@ def mutated(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 
 @given(mutated(sorted(DEMO_FILES.values())))
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_mutated_file_is_read_or_named(content: bytes) -> None:
     """A damaged file is read, or it is unreadable and named with a line; every control then has something to say."""
     reason = failure(content)
@@ -947,8 +1012,20 @@ def small_zip(method: int) -> bytes:
     return buffer.getvalue()
 
 
-@given(mutated([small_zip(method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@st.composite
+def flipped(draw: st.DrawFn, originals: list[bytes]) -> bytes:
+    """Return a file in which a few bytes are others."""
+    content = bytearray(draw(st.sampled_from(originals)))
+    for _ in range(draw(st.integers(1, 3))):
+        content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    return bytes(content)
+
+
+ZIPS = [small_zip(method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)]
+
+
+@given(flipped(ZIPS) | mutated(ZIPS))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_mutated_zip_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
     """A damaged zip is read, with problems of its apps, or refused with one line that names it."""
     path = tmp_path / "org.zip"

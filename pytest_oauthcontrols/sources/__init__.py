@@ -38,17 +38,24 @@ def read(value: str, base: Path) -> Org:
             f" (./{value} for a folder)"
         )
     path = base / value
-    if not path.exists():
+    if not _exists(path):
         raise SourceError(f"{value}: there is no such file or folder")
     if path.is_dir():
         from pytest_oauthcontrols.sources.directory import read_directory
 
         return read_directory(_name(path), path, taken_at, location=_shown(value))
-    if path.suffix.lower() != ".zip":
+    if path.suffix.lower() != ".zip" or not path.is_file():
         raise SourceError(f"{value}: is neither a folder nor a .zip of metadata")
     from pytest_oauthcontrols.sources.archive import read_archive
 
     return read_archive(_name(path), path, taken_at, location=_shown(value))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # a name that is too long, say
 
 
 def _name(path: Path) -> str:

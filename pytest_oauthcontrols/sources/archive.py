@@ -29,17 +29,18 @@ def read_archive(name: str, path: Path, taken_at: datetime, location: str) -> Or
     Raises `SourceError` for what is no zip, is cut short, or holds names that would leave the folder it is unpacked in.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            files = list(_files(archive, location))
-            if not files:
-                raise SourceError(
-                    f"{location}: no connected app, external client app or settings of an org in this archive"
-                )
-            return assemble(name, "archive", location, files, taken_at)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise SourceError(f"{location}: is no zip, or is cut short ({error}); make it again") from None
+        archive = zipfile.ZipFile(path)
     except OSError as error:
         raise SourceError(f"{location}: cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+        raise SourceError(f"{location}: is no zip, or is cut short ({error}); make it again") from None
+    with archive:
+        files = list(_files(archive, location))
+        if not files:
+            raise SourceError(
+                f"{location}: no connected app, external client app or settings of an org in this archive"
+            )
+        return assemble(name, "archive", location, files, taken_at)
 
 
 def _files(archive: zipfile.ZipFile, shown: str) -> Iterator[MetadataFile]:
@@ -52,18 +53,23 @@ def _files(archive: zipfile.ZipFile, shown: str) -> Iterator[MetadataFile]:
             raise SourceError(
                 f"{shown}: holds '{member.filename}', a name that leads out of the archive; it is not read"
             )
-        if not member.is_dir() and is_metadata(name.rpartition("/")[2]):
+        *folders, last = name.split("/")
+        hidden = any(one.startswith(".") or one in ("node_modules", "__MACOSX") for one in folders)
+        if not hidden and is_metadata(last):
             yield MetadataFile(f"{shown}!/{name}", name, partial(_read, archive, member, f"{shown}!/{name}"))
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> bytes:
     if member.flag_bits & 0x1:
         raise UnreadableFile(f"{shown}: is encrypted; make the archive without a password")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # The others unpack whole blocks at once, however large.
+        raise UnreadableFile(f"{shown}: cannot be unpacked: only stored and deflated files are")
     try:
         with archive.open(member) as stream:
             # The size that the archive states may be a lie, so no more than the limit is ever unpacked.
             content = stream.read(MAX_FILE + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
         raise UnreadableFile(f"{shown}: cannot be unpacked: {error}") from None
     if len(content) > MAX_FILE:
         raise UnreadableFile(f"{shown}: is larger than {MAX_FILE // 1024 // 1024} MiB, which no metadata of an app is")

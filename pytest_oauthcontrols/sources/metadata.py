@@ -34,7 +34,7 @@ from pytest_oauthcontrols.model import (
 )
 from pytest_oauthcontrols.settings import METADATA_TYPES, Field, MetadataType, canonical_scope, is_certificate_name
 
-MAX_FILE = 32 * 1024 * 1024
+MAX_FILE = 8 * 1024 * 1024
 """Bytes of the largest metadata file that is read."""
 
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
@@ -44,6 +44,9 @@ _TYPE_BY_SUFFIX = {
     known.suffix.lower(): known for known in METADATA_TYPES.values() if known.suffix and known.suffix != "settings"
 }
 _FOLDERS = {"ConnectedApp": "connectedApps", "ExternalClientApplication": "externalClientApps"}
+
+
+_LONGEST_QUOTE = 60
 
 
 class SourceError(Exception):
@@ -81,7 +84,7 @@ class Component:
 def is_metadata(name: str) -> bool:
     """Tell by its name whether a file can describe an app or settings of an org."""
     stem, suffix = _split(name)
-    if not stem:
+    if not stem or stem.startswith("."):
         return False
     return suffix == "settings" or suffix in _TYPE_BY_SUFFIX
 
@@ -227,7 +230,7 @@ def _collect(parent: etree._Element, table: dict[str, _Known], component: Compon
         try:
             value = convert(text)
         except ValueError as error:
-            settings[name] = Unreadable(name, f"{path}:{line}: {name} is '{text}', {error}")
+            settings[name] = Unreadable(name, f"{path}:{line}: {name} is '{text[:_LONGEST_QUOTE]}', {error}")
         else:
             settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
 
@@ -256,6 +259,8 @@ def _collect_special(element: etree._Element, known: _Known, component: Componen
     elif text and name == "consumerSecret":
         component.secret_line = line
     elif text:
+        if component.parent not in (None, text):
+            raise UnreadableFile(f"{path}:{line}: names a second app, {text} after {component.parent}")
         component.parent = text
 
 
@@ -279,7 +284,7 @@ def _range(element: etree._Element) -> str:
         low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
     except ValueError:
         raise ValueError(problem) from None
-    if low.version != high.version or int(low) > int(high):
+    if low.version != high.version or int(low) > int(high) or "%" in first + last:
         raise ValueError(problem)
     return f"{low}-{high}"
 
@@ -288,6 +293,9 @@ def _range(element: etree._Element) -> str:
 class _Found:
     """Everything that was found of one app."""
 
+    name: str = ""
+    """Full name: of its own file, else as others refer to it; Salesforce's names ignore case."""
+    own_file_broken: bool = False
     components: dict[str, list[Component]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -314,19 +322,27 @@ class _Files:
         if known.subject == ORG:
             self.org[known.name].append(component)
         else:
-            owner = full_name(file.relative) if component.parent is None else component.parent
-            self.apps[known.subject, owner].components.setdefault(known.name, []).append(component)
+            own = component.parent is None
+            app = self._app(known.subject, full_name(file.relative) if own else str(component.parent), own=own)
+            app.components.setdefault(known.name, []).append(component)
 
     def add_broken(self, file: MetadataFile, reason: str) -> None:
         """Add what is wrong with a file that could not be read."""
         stem, suffix = full_name(file.relative), _split(file.relative)[1]
-        known = _TYPES.get(f"{stem}Settings") if suffix == "settings" else _TYPE_BY_SUFFIX[suffix]
-        if known is None:
+        known = _TYPES.get(f"{stem}Settings") if suffix == "settings" else _TYPE_BY_SUFFIX.get(suffix)
+        if known is None or known.subject == ORG:
             self.notes.append(reason)
-            return
-        self.broken[known.name].append(reason)
-        if known.subject != ORG:
-            self.apps[known.subject, stem].problems.append(reason)
+        else:
+            app = self._app(known.subject, stem, own=not known.parent)
+            app.problems.append(reason)
+            app.own_file_broken = app.own_file_broken or not known.parent
+        if known is not None:
+            self.broken[known.name].append(reason)
+
+    def _app(self, kind: str, name: str, *, own: bool) -> _Found:
+        app = self.apps[kind, name.casefold()]
+        app.name = name if own or not app.name else app.name
+        return app
 
 
 def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile], taken_at: datetime) -> Org:
@@ -348,8 +364,8 @@ def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile
             if component is not None:
                 found.add(file, component)
     apps = [
-        _app(kind, app_name, of_app, found, location)
-        for (kind, app_name), of_app in sorted(found.apps.items(), key=lambda one: one[0])
+        _app(kind, of_app, found, location)
+        for (kind, _), of_app in sorted(found.apps.items(), key=lambda one: (one[0][0], one[1].name))
     ]
     return Org(
         name=name,
@@ -363,10 +379,10 @@ def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile
     )
 
 
-def _app(kind: str, name: str, found: _Found, files: _Files, location: str) -> App | None:
+def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     """Return an app; None where nothing but a component that refers to it was found, and it need not exist."""
     own_type = "ConnectedApp" if kind == CONNECTED_APP else "ExternalClientApplication"
-    problems = list(found.problems)
+    name, problems = found.name, list(found.problems)
     settings: dict[str, Seen | Unreadable] = {}
     read = dict(_SAID)
     for type_name, components in found.components.items():
@@ -378,7 +394,7 @@ def _app(kind: str, name: str, found: _Found, files: _Files, location: str) -> A
         ]
         settings.update(component.settings)
         read[type_name] = component.path
-    if own_type not in read and found.components:
+    if own_type not in read and found.components and not found.own_file_broken:
         known = next(iter(found.components))
         files.notes.append(f"{read[known]} refers to the {kind.replace('_', ' ')} {name}, of which no file was found")
         if kind == CONNECTED_APP:
@@ -396,7 +412,7 @@ def _app(kind: str, name: str, found: _Found, files: _Files, location: str) -> A
         label=str(label.value) if isinstance(label, Seen) else name,
         source=source,
         problems=tuple(problems),
-        readable=bool(found.components),
+        readable=own_type in read or (kind != CONNECTED_APP and bool(found.components)),
     )
 
 
@@ -443,7 +459,7 @@ def _choose(components: list[Component]) -> tuple[Component, list[Component]]:
     if known == "UserProvisioningConfig":
         # An app may have several, and one that is on is enough.
         return max(components, key=lambda one: _values(one).get("UserProvisioningConfig.enabled") is True), []
-    first = min(components, key=lambda one: f"/{_FOLDERS.get(known)}/" not in one.path)
+    first = min(components, key=lambda one: f"/{_FOLDERS.get(known)}/" not in f"/{one.path}")
     return first, [one for one in components if _values(one) != _values(first)]
 
 
