@@ -48,30 +48,16 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class All:
-    """Every one of several conditions."""
+class Several:
+    """Several conditions at once."""
 
     conditions: tuple[Condition, ...]
+    decide: Callable[[list[Truth]], Truth]
+    """`min` where all have to hold, `greatest` where one is enough."""
 
     def holds(self, app: App | None, org: Org) -> Truth:
-        """Tell whether all of them hold."""
-        return min([condition.holds(app, org) for condition in self.conditions])
-
-    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
-        """Yield the evidence of each."""
-        for condition in self.conditions:
-            yield from condition.evidence(app, org)
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeastOne:
-    """At least one of several conditions."""
-
-    conditions: tuple[Condition, ...]
-
-    def holds(self, app: App | None, org: Org) -> Truth:
-        """Tell whether one of them holds."""
-        return greatest([condition.holds(app, org) for condition in self.conditions])
+        """Tell whether they hold."""
+        return self.decide([condition.holds(app, org) for condition in self.conditions])
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the evidence of each."""
@@ -243,7 +229,7 @@ def compile_condition(entry: Entry, subject: str, reserved: Iterable[str] = ()) 
     parts = [_compile_part(entry, key, subject) for key in entry if key not in reserved]
     if not parts:
         raise entry.error("a condition is missing")
-    return parts[0] if len(parts) == 1 else All(tuple(parts))
+    return parts[0] if len(parts) == 1 else Several(tuple(parts), min)
 
 
 def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
@@ -251,7 +237,7 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
         conditions = tuple(compile_condition(one, subject) for one in entry.entries(key))
         if not conditions:
             raise entry.error("'any' must not be empty", key)
-        return AtLeastOne(conditions)
+        return Several(conditions, greatest)
     if key == "predicate":
         return Named(PREDICATES[entry.choice(key, PREDICATES)])
     of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES

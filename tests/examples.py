@@ -14,7 +14,8 @@ from pytest_oauthcontrols import configuration
 from pytest_oauthcontrols.evaluation import Finding, evaluate, shown_value
 from pytest_oauthcontrols.model import ORG, Absent, Org, Seen, Subject, Unreadable
 from pytest_oauthcontrols.settings import METADATA_TYPES
-from pytest_oauthcontrols.sources.metadata import MetadataFile, assemble
+from pytest_oauthcontrols.sources.assembly import assemble
+from pytest_oauthcontrols.sources.metadata import MetadataFile
 
 FOLDER = Path(__file__).parent / "controls"
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)

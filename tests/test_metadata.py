@@ -33,8 +33,9 @@ from pytest_oauthcontrols.model import (
 )
 from pytest_oauthcontrols.settings import METADATA_TYPES
 from pytest_oauthcontrols.sources.archive import read_archive
+from pytest_oauthcontrols.sources.assembly import assemble
 from pytest_oauthcontrols.sources.directory import read_directory
-from pytest_oauthcontrols.sources.metadata import MetadataFile, SourceError, UnreadableFile, assemble, parse
+from pytest_oauthcontrols.sources.metadata import MetadataFile, SourceError, UnreadableFile, parse
 
 CATALOGUE = load()
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)

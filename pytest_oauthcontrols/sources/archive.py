@@ -10,14 +10,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.sources.metadata import (
-    MAX_FILE,
-    MetadataFile,
-    SourceError,
-    UnreadableFile,
-    assemble,
-    is_metadata,
-)
+from pytest_oauthcontrols.sources.assembly import assemble
+from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 MAX_MEMBERS = 100_000
 """Members of the largest archive that is read; a retrieve has 10,000 at most."""

@@ -9,14 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.sources.metadata import (
-    MAX_FILE,
-    MetadataFile,
-    SourceError,
-    UnreadableFile,
-    assemble,
-    is_metadata,
-)
+from pytest_oauthcontrols.sources.assembly import assemble
+from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 
 def read_directory(name: str, folder: Path, taken_at: datetime, location: str, source: str = "directory") -> Org:

@@ -1,0 +1,230 @@
+"""Components of a source's files into apps and an org: who belongs to whom, and what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pytest_oauthcontrols.model import (
+    CONNECTED_APP,
+    GLOBAL_OAUTH,
+    MANAGED,
+    OAUTH_TYPES,
+    ORG,
+    App,
+    Org,
+    Seen,
+    Subject,
+    Unreadable,
+    derive,
+)
+from pytest_oauthcontrols.settings import METADATA_TYPES
+from pytest_oauthcontrols.sources.metadata import (
+    FILE_TYPES,
+    Component,
+    MetadataFile,
+    UnreadableFile,
+    expected_type,
+    full_name,
+    parse,
+)
+
+_FOLDERS = {"ConnectedApp": "connectedApps", "ExternalClientApplication": "externalClientApps"}
+
+
+@dataclass
+class _Found:
+    """Everything that was found of one app."""
+
+    name: str = ""
+    """Full name: of its own file, else as others refer to it; Salesforce's names ignore case."""
+    own_file_broken: bool = False
+    components: dict[str, list[Component]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Files:
+    """Everything that was found in the files of a source."""
+
+    apps: dict[tuple[str, str], _Found] = field(default_factory=lambda: defaultdict(_Found))
+    """Kind and full name to what was found of an app."""
+    org: dict[str, list[Component]] = field(default_factory=lambda: defaultdict(list))
+    broken: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Metadata type to what is wrong with files of it that could not be read."""
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, file: MetadataFile, component: Component) -> None:
+        """Add what a file describes."""
+        if component.secret_line is not None:
+            self.notes.append(
+                f"{file.path}:{component.secret_line}: a consumer secret is kept in this file;"
+                " take it out and have a new one made"
+            )
+        known = component.type
+        if known.subject == ORG:
+            self.org[known.name].append(component)
+        else:
+            own = component.parent is None
+            app = self._app(known.subject, full_name(file.relative) if own else str(component.parent), own=own)
+            app.components.setdefault(known.name, []).append(component)
+
+    def add_broken(self, file: MetadataFile, reason: str) -> None:
+        """Add what is wrong with a file that could not be read."""
+        known = expected_type(file.relative)
+        if known is None or known.subject == ORG:
+            self.notes.append(reason)
+        else:
+            app = self._app(known.subject, full_name(file.relative), own=not known.parent)
+            app.problems.append(reason)
+            app.own_file_broken = app.own_file_broken or not known.parent
+        if known is not None:
+            self.broken[known.name].append(reason)
+
+    def _app(self, kind: str, name: str, *, own: bool) -> _Found:
+        app = self.apps[kind, name.casefold()]
+        app.name = name if own or not app.name else app.name
+        return app
+
+
+def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile], taken_at: datetime) -> Org:
+    """Return the org that the files of a source describe.
+
+    What cannot be read is a problem of its app, never an app less.
+    """
+    found = _Files()
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda one: one.relative):
+        digest.update(file.relative.encode("utf-8", "surrogatepass") + b"\0")
+        try:
+            content = file.read()
+            digest.update(hashlib.sha256(content).digest())
+            component = parse(content, file.path)
+        except UnreadableFile as error:
+            found.add_broken(file, str(error))
+        else:
+            if component is not None:
+                found.add(file, component)
+    apps = [
+        _app(kind, of_app, found, location)
+        for (kind, _), of_app in sorted(found.apps.items(), key=lambda one: (one[0][0], one[1].name))
+    ]
+    return Org(
+        name=name,
+        source=source,
+        location=location,
+        taken_at=taken_at,
+        sha256=digest.hexdigest(),
+        apps=tuple(app for app in apps if app is not None),
+        notes=tuple(found.notes),
+        **_org_settings(found),
+    )
+
+
+def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
+    """Return an app; None where nothing but a component that refers to it was found, and it need not exist."""
+    own_type = "ConnectedApp" if kind == CONNECTED_APP else "ExternalClientApplication"
+    name, problems = found.name, list(found.problems)
+    settings: dict[str, Seen | Unreadable] = {}
+    read = dict(_SAID)
+    for type_name, components in found.components.items():
+        component, others = _choose(components) if len(components) > 1 else (components[0], ())
+        problems += [
+            f"{other.path} describes {name} too, with other settings; {component.path} was assessed,"
+            " remove one of the two"
+            for other in others
+        ]
+        settings.update(component.settings)
+        read[type_name] = component.path
+    if own_type not in read and found.components and not found.own_file_broken:
+        known = next(iter(found.components))
+        files.notes.append(f"{read[known]} refers to the {kind.replace('_', ' ')} {name}, of which no file was found")
+        if kind == CONNECTED_APP:
+            return None
+    unread = _LIVE_ONLY if kind == CONNECTED_APP and not files.broken else _unread(kind, name, settings, read, files)
+    label = settings.get("label")
+    source = read.get(own_type) or next((path for key, path in read.items() if key not in _SAID), location)
+    settings.update(derive(kind, source, Subject(settings=settings, read=read, unread=unread)))
+    return App(
+        settings=settings,
+        read=read,
+        unread=unread,
+        kind=kind,
+        name=name,
+        label=str(label.value) if isinstance(label, Seen) else name,
+        source=source,
+        problems=tuple(problems),
+        readable=own_type in read or (kind != CONNECTED_APP and bool(found.components)),
+    )
+
+
+_SAID = {"declared": "the configuration", "inventory": "the configuration"}
+"""What the configuration says of an app: always read, and empty until it is."""
+
+_LIVE_ONLY = {
+    known.name: Unreadable(known.name, f"only a live org shows {known.name}", manual=True)
+    for known in METADATA_TYPES.values()
+    if known.live
+}
+
+
+def _unread(
+    kind: str, name: str, settings: dict[str, Seen | Unreadable], read: dict[str, str], files: _Files
+) -> dict[str, Unreadable]:
+    """Return why components of an app that exist, or may exist, are not there."""
+    unread = dict(_LIVE_ONLY)
+    for type_name, reasons in files.broken.items():
+        known = FILE_TYPES[type_name]
+        if known.subject == kind and known.parent and type_name not in read:
+            unread[type_name] = Unreadable(type_name, f"it may be in a file that could not be read: {reasons[0]}")
+    if kind == CONNECTED_APP:
+        return unread
+    state = settings.get("distributionState")
+    managed = isinstance(state, Seen) and state.value in MANAGED
+    if managed and GLOBAL_OAUTH not in read:
+        reason = f"{name} comes from a package: its {GLOBAL_OAUTH} is kept in the publisher's org"
+        unread[GLOBAL_OAUTH] = Unreadable(GLOBAL_OAUTH, reason, manual=True)
+    # An app without any of the three has no OAuth, and then nothing is missing.
+    if managed or any(type_name in read for type_name in OAUTH_TYPES):
+        for type_name in OAUTH_TYPES:
+            if type_name not in read:
+                unread.setdefault(type_name, Unreadable(type_name, f"no {type_name} of {name} was found"))
+    return unread
+
+
+def _choose(components: list[Component]) -> tuple[Component, list[Component]]:
+    """Return the component to assess of several that describe the same, and those that say something else.
+
+    A file in its type's own folder goes before one elsewhere (a template, say), then the first by its path.
+    """
+    known = components[0].type.name
+    if known == "UserProvisioningConfig":
+        # An app may have several, and one that is on is enough.
+        return max(components, key=lambda one: _values(one).get("UserProvisioningConfig.enabled") is True), []
+    first = min(components, key=lambda one: f"/{_FOLDERS.get(known)}/" not in f"/{one.path}")
+    return first, [one for one in components if _values(one) != _values(first)]
+
+
+def _values(component: Component) -> dict[str, object]:
+    return {name: setting.value if isinstance(setting, Seen) else None for name, setting in component.settings.items()}
+
+
+def _org_settings(files: _Files) -> dict[str, Any]:
+    settings: dict[str, Seen | Unreadable] = {}
+    read: dict[str, str] = {}
+    unread = dict(_LIVE_ONLY)
+    for name, components in files.org.items():
+        component, others = _choose(components)
+        if others:
+            unread[name] = Unreadable(name, f"{component.path} and {others[0].path} disagree")
+        else:
+            settings |= component.settings
+            read[name] = component.path
+    for name, reasons in files.broken.items():
+        if (ORG, name) in METADATA_TYPES and name not in read:
+            unread[name] = Unreadable(name, reasons[0])
+    return {"settings": settings, "read": read, "unread": unread}
