@@ -48,7 +48,7 @@ class Finding(NamedTuple):
     verdict: Verdict
     steps: tuple[Clause, ...]
     """The clauses that were looked at, the one that decided last."""
-    decided: bool
+    decided: bool = True
     """False where a setting that nobody can tell kept the last clause from being decided."""
 
     @property
@@ -151,7 +151,7 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
     """Return what `control` says of `app`, or of `org` itself where `app` is None."""
     if control is READABLE:
         assert app is not None
-        return Finding(control, app, org, Verdict.MANUAL if app.managed else Verdict.UNVERIFIABLE, (), decided=True)
+        return Finding(control, app, org, Verdict.MANUAL if app.managed else Verdict.UNVERIFIABLE, ())
     rule = control.rules[ORG if app is None else app.kind]
     certain = True
     for depth, clause in enumerate(rule, 1):
@@ -159,21 +159,27 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
             holds = clause.when.holds(app, org)
             if holds == FALSE:
                 continue
-            if holds in (UNKNOWN, BY_HAND):
-                return _undecided(control, app, org, rule[:depth], by_hand=holds == BY_HAND and certain)
-            certain = certain and holds == TRUE
-            if holds == FALSE_BY_DEFAULT:
-                continue
+            if holds != TRUE:
+                if holds in (UNKNOWN, BY_HAND):
+                    return _undecided(control, app, org, rule[:depth], by_hand=holds == BY_HAND and certain)
+                certain = False
+                if holds == FALSE_BY_DEFAULT:
+                    continue
         verdict = clause.verdict
         if verdict is None:
             least = min([requirement.condition.holds(app, org) for requirement in clause.requirements])
             if UNKNOWN <= least < TRUE:
                 return _undecided(control, app, org, rule[:depth], by_hand=least == BY_HAND and certain)
-            verdict = Verdict.PASS if least == TRUE else Verdict.FAIL
-        if verdict is Verdict.PASS and not certain:
+            verdict = PASS if least == TRUE else FAIL
+        if verdict is PASS and not certain:
             return _undecided(control, app, org, rule[:depth], by_hand=False)
-        return Finding(control, app, org, verdict, rule[:depth], decided=True)
+        return Finding(control, app, org, verdict, rule[:depth])
     raise AssertionError(f"no clause of {control.id} decides")
+
+
+# Looking a member up in its class is dear before Python 3.12, and this is done for each case.
+PASS = Verdict.PASS
+FAIL = Verdict.FAIL
 
 
 def _undecided(control: Control, app: App | None, org: Org, steps: tuple[Clause, ...], *, by_hand: bool) -> Finding:
