@@ -86,17 +86,17 @@ class Reader:
 
     name: str
     component: str
-    field: Field
+    spec: Field
     of_org: bool
 
     def read(self, app: App | None, org: Org) -> Setting:
         """Return the setting; where it is absent because the API version is too old, it is unreadable."""
         setting = (org if self.of_org or app is None else app).setting(self.name, self.component)
-        if not isinstance(setting, Absent) or org.api_version is None or org.api_version >= self.field.since:
+        if not isinstance(setting, Absent) or org.api_version is None or org.api_version >= self.spec.since:
             return setting
-        if self.field.manual:
-            return Unreadable(self.name, self.field.manual, manual=True)
-        since = f"{self.field.since}.0"
+        if self.spec.manual:
+            return Unreadable(self.name, self.spec.manual, manual=True)
+        since = f"{self.spec.since}.0"
         return Unreadable(
             self.name,
             f"API version {org.api_version}, at which the org was read, does not have {self.name}; {since} does",
@@ -104,26 +104,24 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(Reader):
     """A setting is there, or is not."""
 
-    reader: Reader
     present: bool
 
     def holds(self, app: App | None, org: Org) -> Truth:
         """Tell whether it is there, or is not."""
-        reader = self.reader
-        subject = org if reader.of_org or app is None else app
-        if reader.name not in subject.settings and org.api_version is None and reader.component in subject.read:
+        subject = org if self.of_org or app is None else app
+        if self.name not in subject.settings and org.api_version is None and self.component in subject.read:
             return FALSE if self.present else TRUE
-        setting = reader.read(app, org)
+        setting = self.read(app, org)
         if isinstance(setting, Unreadable):
             return untold(setting.manual)
         return truth(isinstance(setting, Seen) is self.present)
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the setting."""
-        yield self.reader.read(app, org)
+        yield self.read(app, org)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +155,9 @@ class ComponentState:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Reader):
     """A setting has a value that passes a test."""
 
-    reader: Reader
     test: Callable[[Any], bool]
     only_seen: bool
     """Whether absent or unreadable is a plain no."""
@@ -171,19 +168,18 @@ class Comparison:
 
     def __post_init__(self) -> None:
         # Worked out once: elements that are not there are as common in files as those that are.
-        absent = self._understood(Absent(self.reader.name, ""), None)
+        absent = self._understood(Absent(self.name, ""), None)
         object.__setattr__(self, "absent_from_file", self._truth(absent, None))
 
     def holds(self, app: App | None, org: Org) -> Truth:
         """Tell whether the value passes; a documented default of a file's absent element does so by default only."""
-        reader = self.reader
-        subject = org if reader.of_org or app is None else app
-        setting: Setting | None = subject.settings.get(reader.name)
+        subject = org if self.of_org or app is None else app
+        setting: Setting | None = subject.settings.get(self.name)
         if type(setting) is Seen:
             return TRUE if self.test(setting.value) else FALSE
-        if setting is None and org.api_version is None and reader.component in subject.read:
+        if setting is None and org.api_version is None and self.component in subject.read:
             return self.absent_from_file
-        return self._truth(self._understood(reader.read(app, org), org.api_version), org.api_version)
+        return self._truth(self._understood(self.read(app, org), org.api_version), org.api_version)
 
     def _truth(self, setting: Setting, api_version: float | None) -> Truth:
         if isinstance(setting, Seen):
@@ -200,7 +196,7 @@ class Comparison:
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the setting."""
-        yield self._understood(self.reader.read(app, org), org.api_version)
+        yield self._understood(self.read(app, org), org.api_version)
 
     def _understood(self, setting: Setting, api_version: float | None) -> Setting:
         """Return an absent setting with its default, or as unreadable where its absence tells nothing."""
@@ -208,7 +204,7 @@ class Comparison:
             return setting._replace(blocking=False) if isinstance(setting, Unreadable) else setting
         if not isinstance(setting, Absent):
             return setting
-        known = self.reader.field
+        known = self.spec
         if known.default is not None:
             return setting._replace(default=known.default, since=known.since)
         if known.manual and api_version is None:
@@ -247,14 +243,15 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
     if key not in known:
         raise entry.error(f"there is no setting '{key}' of {subject.replace('_', ' ')}s{suggestion(key, known)}", key)
     component, spec = known[key]
-    reader = Reader(key, component, spec, of_org)
     if entry[key] in ("present", "absent"):
-        return Presence(reader, entry[key] == "present")
-    return _compile_comparison(entry, key, reader)
+        return Presence(key, component, spec, of_org, entry[key] == "present")
+    operator, compare = _compile_test(entry, key, spec)
+    silent = spec.untold or operator == "lacks"
+    return Comparison(key, component, spec, of_org, compare, operator == "seen", silent)
 
 
-def _compile_comparison(entry: Entry, key: str, reader: Reader) -> Condition:
-    test, spec = entry[key], reader.field
+def _compile_test(entry: Entry, key: str, spec: Field) -> tuple[str, Test]:
+    test = entry[key]
     if isinstance(test, bool):
         operator, operand = "is", test
     elif isinstance(test, Entry) and len(test) == 1:
@@ -270,7 +267,7 @@ def _compile_comparison(entry: Entry, key: str, reader: Reader) -> Condition:
         compare = build(operand, spec)
     except ValueError as error:
         raise entry.error(f"'{operator}' of '{key}': {error}", key) from None
-    return Comparison(reader, compare, operator == "seen", spec.untold or operator == "lacks")
+    return operator, compare
 
 
 Test = Callable[[Any], bool]

@@ -10,7 +10,7 @@ from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.conditions import Condition
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Absent, App, Org, Setting, Unreadable
-from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
+from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
 
 READABLE = Control(
     id="readable",
@@ -167,7 +167,7 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
                     continue
         verdict = clause.verdict
         if verdict is None:
-            least = min([requirement.condition.holds(app, org) for requirement in clause.requirements])
+            least = _least(clause, app, org)
             if UNKNOWN <= least < TRUE:
                 return _undecided(control, app, org, rule[:depth], by_hand=least == BY_HAND and certain)
             verdict = PASS if least == TRUE else FAIL
@@ -180,6 +180,11 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
 # Looking a member up in its class is dear before Python 3.12, and this is done for each case.
 PASS = Verdict.PASS
 FAIL = Verdict.FAIL
+
+
+def _least(clause: Clause, app: App | None, org: Org) -> Truth:
+    """Return what a clause's requirements come to."""
+    return min([requirement.condition.holds(app, org) for requirement in clause.requirements])
 
 
 def _undecided(control: Control, app: App | None, org: Org, steps: tuple[Clause, ...], *, by_hand: bool) -> Finding:
