@@ -260,7 +260,7 @@ def test_component_without_its_app(pytester: pytest.Pytester) -> None:
     folder(pytester, {GOOD_PATH: GOOD, path: child("ExtlClntAppGlobalOauthSettings", "Gone", inner)})
     found = run(pytester)
     (line,) = [line for line in found.output.splitlines() if line.startswith("  note: ")]
-    assert line == f"  note: org/{path} refers to the external client app Gone, of which no file was found"
+    assert line == f"  note: org/{path}:3: refers to the external client app Gone, of which no file was found"
     assert found.verdicts["Gone", "eca-pkce"] == "fail"
     assert_good_app_is_assessed(found)
 

@@ -238,7 +238,7 @@ def test_component_without_its_app_is_assessed_and_noted() -> None:
     assert names(org) == [(EXTERNAL_CLIENT_APP, "Gone")]
     assert verdict(org.apps[0], "eca-pkce") is Verdict.FAIL
     assert org.notes == (
-        "force-app/Gone_glbloauth.ecaGlblOauth refers to the external client app Gone, of which no file was found",
+        "force-app/Gone_glbloauth.ecaGlblOauth:3: refers to the external client app Gone, of which no file was found",
     )
 
 

@@ -141,8 +141,9 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         settings.update(component.settings)
         read[type_name] = component.path
     if own_type not in read and found.components and not found.own_file_broken:
-        known = next(iter(found.components))
-        files.notes.append(f"{read[known]} refers to the {kind.replace('_', ' ')} {name}, of which no file was found")
+        child = next(iter(found.components.values()))[0]
+        where = f"{child.path}:{child.parent_line}"
+        files.notes.append(f"{where}: refers to the {kind.replace('_', ' ')} {name}, of which no file was found")
         if kind == CONNECTED_APP:
             return None
     unread = _LIVE_ONLY if kind == CONNECTED_APP and not files.broken else _unread(kind, name, settings, read, files)

@@ -61,6 +61,8 @@ class Component:
     settings: dict[str, Seen | Unreadable] = field(default_factory=dict)
     parent: str | None = None
     """Full name of the app that it belongs to; None for an app itself and for settings of the org."""
+    parent_line: int | None = None
+    """Line that names the app."""
     secret_line: int | None = None
     """Line of a consumer secret that was left in the file; the secret itself is never kept."""
 
@@ -252,7 +254,7 @@ def _collect_special(element: etree._Element, known: _Known, component: Componen
     elif text:
         if component.parent not in (None, text):
             raise UnreadableFile(f"{path}:{line}: names a second app, {text} after {component.parent}")
-        component.parent = text
+        component.parent, component.parent_line = text, line
 
 
 def _again(earlier: Seen | Unreadable, value: Value, line: int | None) -> Seen | Unreadable:
