@@ -26,8 +26,10 @@ holds, or fails, *by default* only: a file that an older API version wrote leave
 from __future__ import annotations
 
 import ipaddress
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from pytest_oauthcontrols.document import Entry, suggestion
@@ -245,29 +247,29 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
     component, spec = known[key]
     if entry[key] in ("present", "absent"):
         return Presence(key, component, spec, of_org, entry[key] == "present")
-    operator, compare = _compile_test(entry, key, spec)
-    silent = spec.untold or operator == "lacks"
-    return Comparison(key, component, spec, of_org, compare, operator == "seen", silent)
+    verb, compare = _compile_test(entry, key, spec)
+    silent = spec.untold or verb == "lacks"
+    return Comparison(key, component, spec, of_org, compare, verb == "seen", silent)
 
 
 def _compile_test(entry: Entry, key: str, spec: Field) -> tuple[str, Test]:
     test = entry[key]
     if isinstance(test, bool):
-        operator, operand = "is", test
+        verb, operand = "is", test
     elif isinstance(test, Entry) and len(test) == 1:
-        operator, operand = next(iter(test.items()))
+        verb, operand = next(iter(test.items()))
     else:
         raise entry.error(f"'{key}' must be true, false, present, absent or one operator with its operand", key)
-    if operator not in _OPERATORS:
-        raise entry.error(f"unknown operator '{operator}'{suggestion(operator, _OPERATORS)}", key)
-    types, build = _OPERATORS[operator]
+    if verb not in _OPERATORS:
+        raise entry.error(f"unknown operator '{verb}'{suggestion(verb, _OPERATORS)}", key)
+    types, build = _OPERATORS[verb]
     if spec.type not in types:
-        raise entry.error(f"'{operator}' does not go with '{key}', which is of type {spec.type}", key)
+        raise entry.error(f"'{verb}' does not go with '{key}', which is of type {spec.type}", key)
     try:
         compare = build(operand, spec)
     except ValueError as error:
-        raise entry.error(f"'{operator}' of '{key}': {error}", key) from None
-    return operator, compare
+        raise entry.error(f"'{verb}' of '{key}': {error}", key) from None
+    return verb, compare
 
 
 Test = Callable[[Any], bool]
@@ -279,7 +281,7 @@ def _is(operand: Any, field: Field) -> Test:
     if field.type == "integer" and type(operand) is not int:
         raise ValueError("must be a whole number")
     if field.type in ("boolean", "integer"):
-        return lambda value: bool(value == operand)
+        return partial(operator.eq, operand)
     if not isinstance(operand, str):
         raise ValueError("must be a text")
     if field.values and operand.lower() not in [known.lower() for known in field.values]:

@@ -99,12 +99,14 @@ def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile
     found = _Files()
     digest = hashlib.sha256()
     for file in sorted(files, key=lambda one: one.relative):
-        digest.update(file.relative.encode("utf-8", "surrogatepass") + b"\0")
         try:
             content = file.read()
-            digest.update(hashlib.sha256(content).digest())
+            # The length keeps the end of one file apart from the start of the next.
+            digest.update(f"{file.relative}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
+            digest.update(content)
             component = parse(content, file.path)
         except UnreadableFile as error:
+            digest.update(f"{file.relative}\0unreadable\0".encode("utf-8", "surrogatepass"))
             found.add_broken(file, str(error))
         else:
             if component is not None:

@@ -172,6 +172,9 @@ _PARSER = etree.XMLParser(
     huge_tree=False,
     remove_comments=True,
     remove_pis=True,
+    # Of no use here: white space between elements, and a table of ids.
+    remove_blank_text=True,
+    collect_ids=False,
 )
 
 
@@ -216,7 +219,10 @@ def _collect(parent: etree._Element, table: dict[str, _Known], component: Compon
         if convert is None:
             _collect_special(element, known, component)
             continue
-        text = (element.text or "").strip()
+        text = element.text
+        if text is None:
+            continue
+        text = text.strip()
         if not text:
             continue
         line = element.sourceline
