@@ -90,7 +90,7 @@ class Finding(NamedTuple):
         That an app has OAuth is left out where anything else was looked at.
         """
         if self.control is READABLE and self.app is not None:
-            return (Unreadable(self.app.name, self.app.problems[0], self.app.managed),)
+            return (Unreadable(self.app.name, self.app.problems[0], self.verdict is Verdict.MANUAL),)
         once: dict[tuple[object, ...], Setting] = {}
         for one in self._looked_at():
             # An absent setting is read with its default in one place, and without in another.
@@ -151,7 +151,8 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
     """Return what `control` says of `app`, or of `org` itself where `app` is None."""
     if control is READABLE:
         assert app is not None
-        return Finding(control, app, org, Verdict.MANUAL if app.managed else Verdict.UNVERIFIABLE, ())
+        by_hand = app.managed and not app.readable
+        return Finding(control, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, ())
     rule = control.rules[ORG if app is None else app.kind]
     certain = True
     for depth, clause in enumerate(rule, 1):

@@ -8,7 +8,7 @@ Developer Guide.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES, ORG
@@ -46,7 +46,7 @@ class MetadataType:
     """File name suffix; empty for what is in no file."""
     parent: str = ""
     """The element that names the app it belongs to; empty for an app itself."""
-    live: bool = field(default=False)
+    live: bool = False
     """True for what only a live org shows."""
 
     @property

@@ -868,13 +868,20 @@ def test_what_could_not_be_read_is_a_failing_case(name: str, verdict: Verdict, f
 
 
 @pytest.mark.parametrize(
-    ("state", "verdict"),
-    [("Managed", MANUAL), ("AutoInstalled", MANUAL), ("Packaged", UNVERIFIABLE), ("Local", UNVERIFIABLE)],
+    ("state", "readable", "verdict"),
+    [
+        ("Managed", False, MANUAL),
+        ("AutoInstalled", False, MANUAL),
+        ("Managed", True, UNVERIFIABLE),
+        ("Packaged", False, UNVERIFIABLE),
+        ("Local", False, UNVERIFIABLE),
+    ],
 )
-def test_what_could_not_be_read_of_a_package_is_left_to_a_person(state: str, verdict: Verdict) -> None:
-    """The case of an app that could be read only in part is manual where it was installed from a package."""
+def test_an_unreadable_app_of_a_package_is_left_to_a_person(state: str, readable: bool, verdict: Verdict) -> None:
+    """An app of a package of which nothing can be read is manual; a part that is there and broken fails."""
     org = org_of({ECA: f"<distributionState>{state}</distributionState>", OAUTH: "<commaSeparatedOauthScopes>"})
-    assert evaluate(READABLE, org.apps[0], org).verdict is verdict
+    app = replace(org.apps[0], readable=readable)
+    assert evaluate(READABLE, app, org).verdict is verdict
 
 
 # Predicates
