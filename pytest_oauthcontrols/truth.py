@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import IntEnum
 
 
@@ -40,11 +40,9 @@ def untold(by_hand: bool) -> Truth:
     return BY_HAND if by_hand else UNKNOWN
 
 
-def greatest(truths: Iterable[Truth]) -> Truth:
+def greatest(truths: Collection[Truth]) -> Truth:
     """Return whether one of several holds; a person has to look only where nothing else is in the way."""
-    found = set(truths)
-    best = max(found)
-    if best == BY_HAND:
-        found.discard(BY_HAND)
-        return next((other for other in (TRUE_BY_DEFAULT, UNKNOWN) if other in found), BY_HAND)
-    return best
+    best = max(truths)
+    if best != BY_HAND:
+        return best
+    return next((other for other in (TRUE_BY_DEFAULT, UNKNOWN) if other in truths), BY_HAND)
