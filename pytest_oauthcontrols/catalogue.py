@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import Enum
 from importlib.resources import files
 
-from pytest_oauthcontrols.conditions import Condition, compile_condition
+from pytest_oauthcontrols.conditions import Condition, all_of, compile_condition
 from pytest_oauthcontrols.cvss import Severity, base_score, severity_of
 from pytest_oauthcontrols.document import Entry, parse
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
@@ -49,10 +49,12 @@ class Clause:
 
     when: Condition | None
     """None: always."""
-    verdict: Verdict | None
-    """None: pass where every requirement holds, fail otherwise."""
+    verdict: Verdict
+    """What it says; with requirements only where they hold, else the verdict is fail."""
     because: str
     requirements: tuple[Requirement, ...]
+    required: Condition | None
+    """All requirements at once; None where there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,8 +268,8 @@ def _clause(entry: Entry, subject: str) -> Clause:
         )
         if not requirements:
             raise entry.error("'require' must not be empty", "require")
-        return Clause(when, None, "", requirements)
-    return Clause(when, _OUTCOMES[outcomes[0]], entry.text(outcomes[0]), ())
+        return Clause(when, Verdict.PASS, "", requirements, all_of(tuple(one.condition for one in requirements)))
+    return Clause(when, _OUTCOMES[outcomes[0]], entry.text(outcomes[0]), (), None)
 
 
 def _shows(entry: Entry, subject: str) -> tuple[Condition, ...]:

@@ -56,10 +56,18 @@ class Several:
     conditions: tuple[Condition, ...]
     decide: Callable[[list[Truth]], Truth]
     """`min` where all have to hold, `greatest` where one is enough."""
+    settled: Truth
+    """What settles the matter, whatever the others say."""
 
     def holds(self, app: App | None, org: Org) -> Truth:
         """Tell whether they hold."""
-        return self.decide([condition.holds(app, org) for condition in self.conditions])
+        found = []
+        for condition in self.conditions:
+            holds = condition.holds(app, org)
+            if holds == self.settled:
+                return holds
+            found.append(holds)
+        return self.decide(found)
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the evidence of each."""
@@ -227,7 +235,12 @@ def compile_condition(entry: Entry, subject: str, reserved: Iterable[str] = ()) 
     parts = [_compile_part(entry, key, subject) for key in entry if key not in reserved]
     if not parts:
         raise entry.error("a condition is missing")
-    return parts[0] if len(parts) == 1 else Several(tuple(parts), min)
+    return all_of(tuple(parts))
+
+
+def all_of(conditions: tuple[Condition, ...]) -> Condition:
+    """Return the condition that every one of several holds."""
+    return conditions[0] if len(conditions) == 1 else Several(conditions, min, FALSE)
 
 
 def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
@@ -235,7 +248,7 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
         conditions = tuple(compile_condition(one, subject) for one in entry.entries(key))
         if not conditions:
             raise entry.error("'any' must not be empty", key)
-        return Several(conditions, greatest)
+        return Several(conditions, greatest, TRUE)
     if key == "predicate":
         return Named(PREDICATES[entry.choice(key, PREDICATES)])
     of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES

@@ -10,7 +10,7 @@ from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.conditions import Condition
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Absent, App, Org, Setting, Unreadable
-from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
+from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 
 READABLE = Control(
     id="readable",
@@ -46,10 +46,15 @@ class Finding(NamedTuple):
     """None for the org's own controls."""
     org: Org
     verdict: Verdict
-    steps: tuple[Clause, ...]
-    """The clauses that were looked at, the one that decided last."""
+    depth: int
+    """How many clauses of the control's rule were looked at; the last of them decided."""
     decided: bool = True
     """False where a setting that nobody can tell kept the last clause from being decided."""
+
+    @property
+    def steps(self) -> tuple[Clause, ...]:
+        """The clauses that were looked at, the one that decided last."""
+        return self.control.rules[ORG if self.app is None else self.app.kind][: self.depth]
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -59,7 +64,7 @@ class Finding(NamedTuple):
         if not self.decided:
             return tuple(dict.fromkeys(self._in_the_way()))
         clause = self.steps[-1]
-        if clause.verdict is not None:
+        if clause.required is None:
             return (self._worded(clause.because, clause.when),)
         if self.verdict is Verdict.PASS:
             return ("Configured as recommended.",)
@@ -150,9 +155,7 @@ def cases(org: Org, catalogue: Catalogue) -> Iterator[tuple[App | None, Control]
 def evaluate(control: Control, app: App | None, org: Org) -> Finding:
     """Return what `control` says of `app`, or of `org` itself where `app` is None."""
     if control is READABLE:
-        assert app is not None
-        by_hand = app.managed and not app.readable
-        return Finding(control, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, ())
+        return _unreadable(app, org)
     rule = control.rules[ORG if app is None else app.kind]
     certain = True
     for depth, clause in enumerate(rule, 1):
@@ -162,19 +165,20 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
                 continue
             if holds != TRUE:
                 if holds in (UNKNOWN, BY_HAND):
-                    return _undecided(control, app, org, rule[:depth], by_hand=holds == BY_HAND and certain)
+                    return _undecided(control, app, org, depth, by_hand=holds == BY_HAND and certain)
                 certain = False
                 if holds == FALSE_BY_DEFAULT:
                     continue
         verdict = clause.verdict
-        if verdict is None:
-            least = _least(clause, app, org)
+        if clause.required is not None:
+            least = clause.required.holds(app, org)
             if UNKNOWN <= least < TRUE:
-                return _undecided(control, app, org, rule[:depth], by_hand=least == BY_HAND and certain)
-            verdict = PASS if least == TRUE else FAIL
+                return _undecided(control, app, org, depth, by_hand=least == BY_HAND and certain)
+            if least != TRUE:
+                verdict = FAIL
         if verdict is PASS and not certain:
-            return _undecided(control, app, org, rule[:depth], by_hand=False)
-        return Finding(control, app, org, verdict, rule[:depth])
+            return _undecided(control, app, org, depth, by_hand=False)
+        return Finding(control, app, org, verdict, depth)
     raise AssertionError(f"no clause of {control.id} decides")
 
 
@@ -183,14 +187,15 @@ PASS = Verdict.PASS
 FAIL = Verdict.FAIL
 
 
-def _least(clause: Clause, app: App | None, org: Org) -> Truth:
-    """Return what a clause's requirements come to."""
-    return min([requirement.condition.holds(app, org) for requirement in clause.requirements])
+def _unreadable(app: App | None, org: Org) -> Finding:
+    """Return the finding of an app that could not be read: manual if nothing of a package's app can be."""
+    by_hand = app is not None and app.managed and not app.readable
+    return Finding(READABLE, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, 0)
 
 
-def _undecided(control: Control, app: App | None, org: Org, steps: tuple[Clause, ...], *, by_hand: bool) -> Finding:
+def _undecided(control: Control, app: App | None, org: Org, depth: int, *, by_hand: bool) -> Finding:
     """Return the finding where a control cannot be decided: manual if no tool could read what it needs."""
-    return Finding(control, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, steps, decided=False)
+    return Finding(control, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, depth, decided=False)
 
 
 def _capitalised(sentence: str) -> str:

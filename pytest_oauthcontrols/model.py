@@ -182,37 +182,37 @@ _CALLBACK_URLS = {
 """Kind of app to the setting of the callback URLs, its component, and the setting of the certificate."""
 
 
-def derive(kind: str, source: str, subject: Subject) -> dict[str, Seen | Unreadable]:
+def derive(app: App) -> dict[str, Seen | Unreadable]:
     """Return the settings that follow from others: `oauth` and `client_type`.
 
     The client type is that of an app on a person's device where a callback URL has a custom scheme or a loopback host
     (RFC 8252, 7), unless the app holds a certificate.
     """
-    return {"oauth": _oauth(kind, source, subject), "client_type": _client_type(kind, subject)}
+    return {"oauth": _oauth(app), "client_type": _client_type(app)}
 
 
-def _oauth(kind: str, source: str, subject: Subject) -> Seen | Unreadable:
-    if kind == CONNECTED_APP:
+def _oauth(app: App) -> Seen | Unreadable:
+    if app.kind == CONNECTED_APP:
         own_type, nothing = "ConnectedApp", "no oauthConfig"
-        config = subject.settings.get("oauthConfig")
+        config = app.settings.get("oauthConfig")
         if isinstance(config, Seen):
             return Seen("oauth", True, config.source, config.line, "oauthConfig")
     else:
         own_type, nothing = "ExternalClientApplication", f"no {GLOBAL_OAUTH}, {OAUTH} or {OAUTH_POLICIES}"
         for component in OAUTH_TYPES:
-            if component in subject.read:
-                return Seen("oauth", True, subject.read[component], None, component)
+            if component in app.read:
+                return Seen("oauth", True, app.read[component], None, component)
         for component in OAUTH_TYPES:
-            if component in subject.unread:
-                return subject.unread[component]._replace(name="oauth")
-    if own_type not in subject.read:
+            if component in app.unread:
+                return app.unread[component]._replace(name="oauth")
+    if own_type not in app.read:
         return Unreadable("oauth", f"no {own_type} was read")
-    return Seen("oauth", False, source, None, nothing)
+    return Seen("oauth", False, app.source, None, nothing)
 
 
-def _client_type(kind: str, subject: Subject) -> Seen | Unreadable:
-    callback_urls, component, certificate = _CALLBACK_URLS[kind]
-    urls = subject.setting(callback_urls, component)
+def _client_type(app: App) -> Seen | Unreadable:
+    callback_urls, component, certificate = _CALLBACK_URLS[app.kind]
+    urls = app.setting(callback_urls, component)
     if isinstance(urls, Unreadable):
         return urls._replace(name="client_type")
     if isinstance(urls, Absent):
@@ -221,7 +221,7 @@ def _client_type(kind: str, subject: Subject) -> Seen | Unreadable:
     for url in urls.value:
         why = _on_device(url)
         if why is not None:
-            held = subject.settings.get(certificate)
+            held = app.settings.get(certificate)
             if isinstance(held, Seen):
                 return Seen(
                     "client_type",

@@ -18,7 +18,6 @@ from pytest_oauthcontrols.model import (
     App,
     Org,
     Seen,
-    Subject,
     Unreadable,
     derive,
 )
@@ -151,8 +150,7 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     unread = _LIVE_ONLY if kind == CONNECTED_APP and not files.broken else _unread(kind, name, settings, read, files)
     label = settings.get("label")
     source = read.get(own_type) or next((path for key, path in read.items() if key not in _SAID), location)
-    settings.update(derive(kind, source, Subject(settings=settings, read=read, unread=unread)))
-    return App(
+    app = App(
         settings=settings,
         read=read,
         unread=unread,
@@ -163,6 +161,8 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         problems=tuple(problems),
         readable=own_type in read or (kind != CONNECTED_APP and bool(found.components)),
     )
+    settings.update(derive(app))
+    return app
 
 
 _SAID = {"declared": "the configuration", "inventory": "the configuration"}

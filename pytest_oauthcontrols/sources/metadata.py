@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -208,6 +209,10 @@ def parse(content: bytes, path: str) -> Component | None:
     return component
 
 
+# Half the price of calling the class, for what is done with nearly every element of every file.
+_seen: Callable[[tuple[str, Value, str, int | None, None]], Seen] = partial(tuple.__new__, Seen)
+
+
 def _collect(parent: etree._Element, table: dict[str, _Known], component: Component) -> None:
     """Put what stands below an element into the component."""
     settings, path = component.settings, component.path
@@ -231,7 +236,10 @@ def _collect(parent: etree._Element, table: dict[str, _Known], component: Compon
         except ValueError as error:
             settings[name] = Unreadable(name, f"{path}:{line}: {name} is '{text[:_LONGEST_QUOTE]}', {error}")
         else:
-            settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
+            if name in settings:
+                settings[name] = _again(settings[name], value, line)
+            else:
+                settings[name] = _seen((name, value, path, line, None))
 
 
 def _collect_special(element: etree._Element, known: _Known, component: Component) -> None:
