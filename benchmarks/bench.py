@@ -10,6 +10,7 @@ Prints a line per ratio with its median, its goal and whether it is met. Never a
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import re
@@ -153,6 +154,7 @@ def parse_and_evaluate() -> tuple[Callable[[], float], Callable[[], float]]:
     catalogue = load()
 
     def ours() -> float:
+        gc.collect()  # what the rounds before have left is not part of this one
         start = time.process_time()
         org = read(folder)
         for app, control in cases(org, catalogue):
@@ -160,13 +162,14 @@ def parse_and_evaluate() -> tuple[Callable[[], float], Callable[[], float]]:
         return time.process_time() - start
 
     def lxml_alone() -> float:
+        gc.collect()
         start = time.process_time()
         for path in sorted(folder.rglob("*.xml")):
             for element in etree.fromstring(path.read_bytes()).iter():
                 _ = element.tag, element.text, element.sourceline
         return time.process_time() - start
 
-    return ours, lxml_alone
+    return (lambda: min(ours() for _ in range(5))), (lambda: min(lxml_alone() for _ in range(5)))
 
 
 def unused() -> tuple[Callable[[], float], Callable[[], float]]:

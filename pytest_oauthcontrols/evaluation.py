@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
@@ -178,13 +179,14 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
                 verdict = FAIL
         if verdict is PASS and not certain:
             return _undecided(control, app, org, depth, by_hand=False)
-        return Finding(control, app, org, verdict, depth)
+        return _decided((control, app, org, verdict, depth, True))
     raise AssertionError(f"no clause of {control.id} decides")
 
 
-# Looking a member up in its class is dear before Python 3.12, and this is done for each case.
+# What is done for each case: looking a member up in its class is dear before Python 3.12, and so is calling a class.
 PASS = Verdict.PASS
 FAIL = Verdict.FAIL
+_decided: Callable[[tuple[Control, App | None, Org, Verdict, int, bool]], Finding] = partial(tuple.__new__, Finding)
 
 
 def _unreadable(app: App | None, org: Org) -> Finding:

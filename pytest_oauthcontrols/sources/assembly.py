@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -97,23 +99,24 @@ def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile
     """
     found = _Files()
     digest = hashlib.sha256()
-    for file in sorted(files, key=lambda one: one.relative):
-        try:
-            content = file.read()
-            # The length keeps the end of one file apart from the start of the next.
-            digest.update(f"{file.relative}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
-            digest.update(content)
-            component = parse(content, file.path)
-        except UnreadableFile as error:
-            digest.update(f"{file.relative}\0unreadable\0".encode("utf-8", "surrogatepass"))
-            found.add_broken(file, str(error))
-        else:
-            if component is not None:
-                found.add(file, component)
-    apps = [
-        _app(kind, of_app, found, location)
-        for (kind, _), of_app in sorted(found.apps.items(), key=lambda one: (one[0][0], one[1].name))
-    ]
+    with _no_garbage():
+        for file in sorted(files, key=lambda one: one.relative):
+            try:
+                content = file.read()
+                # The length keeps the end of one file apart from the start of the next.
+                digest.update(f"{file.relative}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
+                digest.update(content)
+                component = parse(content, file.path)
+            except UnreadableFile as error:
+                digest.update(f"{file.relative}\0unreadable\0".encode("utf-8", "surrogatepass"))
+                found.add_broken(file, str(error))
+            else:
+                if component is not None:
+                    found.add(file, component)
+        apps = [
+            _app(kind, of_app, found, location)
+            for (kind, _), of_app in sorted(found.apps.items(), key=lambda one: (one[0][0], one[1].name))
+        ]
     return Org(
         name=name,
         source=source,
@@ -126,6 +129,18 @@ def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile
     )
 
 
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Keep the collector from looking for garbage among what is read: all of it lives as long as the run."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     """Return an app; None where nothing but a component that refers to it was found, and it need not exist."""
     own_type = "ConnectedApp" if kind == CONNECTED_APP else "ExternalClientApplication"
@@ -133,12 +148,14 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     settings: dict[str, Seen | Unreadable] = {}
     read = dict(_SAID)
     for type_name, components in found.components.items():
-        component, others = _choose(components) if len(components) > 1 else (components[0], ())
-        problems += [
-            f"{other.path} describes {name} too, with other settings; {component.path} was assessed,"
-            " remove one of the two"
-            for other in others
-        ]
+        component = components[0]
+        if len(components) > 1:
+            component, others = _choose(components)
+            problems += [
+                f"{other.path} describes {name} too, with other settings; {component.path} was assessed,"
+                " remove one of the two"
+                for other in others
+            ]
         settings.update(component.settings)
         read[type_name] = component.path
     if own_type not in read and found.components and not found.own_file_broken:

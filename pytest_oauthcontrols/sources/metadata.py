@@ -236,10 +236,10 @@ def _collect(parent: etree._Element, table: dict[str, _Known], component: Compon
         except ValueError as error:
             settings[name] = Unreadable(name, f"{path}:{line}: {name} is '{text[:_LONGEST_QUOTE]}', {error}")
         else:
-            if name in settings:
-                settings[name] = _again(settings[name], value, line)
-            else:
-                settings[name] = _seen((name, value, path, line, None))
+            seen = _seen((name, value, path, line, None))
+            earlier = settings.setdefault(name, seen)
+            if earlier is not seen:
+                settings[name] = _again(earlier, value, line)
 
 
 def _collect_special(element: etree._Element, known: _Known, component: Component) -> None:
