@@ -219,11 +219,7 @@ class Comparison(Reader):
             return setting._replace(default=known.default, since=known.since)
         if known.manual and api_version is None:
             return Unreadable(setting.name, known.manual, manual=True)
-        if self.silent:
-            return Unreadable(
-                setting.name, f"{setting.name} is absent from {setting.source}, and no default is documented"
-            )
-        return setting
+        return setting.as_unreadable() if self.silent else setting
 
 
 def compile_condition(entry: Entry, subject: str, reserved: Iterable[str] = ()) -> Condition:

@@ -55,6 +55,10 @@ class Absent(NamedTuple):
     since: int = 0
     """First API version that has it, where a default stands in."""
 
+    def as_unreadable(self) -> Unreadable:
+        """Return it as what nobody can tell, where absence tells nothing."""
+        return Unreadable(self.name, f"{self.name} is absent from {self.source}, and no default is documented")
+
 
 class Unreadable(NamedTuple):
     """A setting that nobody can tell from what was read."""

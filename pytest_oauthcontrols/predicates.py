@@ -82,12 +82,7 @@ def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
 
 def _cannot_tell(*settings: Setting) -> Ruling:
     """Return that a condition cannot be told for want of settings; one that is absent tells nothing."""
-    seen = [
-        Unreadable(one.name, f"{one.name} is absent from {one.source}, and no default is documented")
-        if isinstance(one, Absent)
-        else one
-        for one in settings
-    ]
+    seen = [one.as_unreadable() if isinstance(one, Absent) else one for one in settings]
     return untold(all(one.manual for one in seen if isinstance(one, Unreadable))), seen
 
 

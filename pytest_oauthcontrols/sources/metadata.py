@@ -236,10 +236,7 @@ def _collect(parent: etree._Element, table: dict[str, _Known], component: Compon
         except ValueError as error:
             settings[name] = Unreadable(name, f"{path}:{line}: {name} is '{text[:_LONGEST_QUOTE]}', {error}")
         else:
-            seen = _seen((name, value, path, line, None))
-            earlier = settings.setdefault(name, seen)
-            if earlier is not seen:
-                settings[name] = _again(earlier, value, line)
+            _put(settings, _seen((name, value, path, line, None)))
 
 
 def _collect_special(element: etree._Element, known: _Known, component: Component) -> None:
@@ -254,21 +251,27 @@ def _collect_special(element: etree._Element, known: _Known, component: Componen
     text = (element.text or "").strip()
     if type_ == "ranges":
         try:
-            value = (_range(element),)
+            seen = Seen(name, (_range(element),), path, line)
         except ValueError as error:
             settings[name] = Unreadable(name, f"{path}:{line}: {name} {error}")
         else:
-            settings[name] = _again(settings[name], value, line) if name in settings else Seen(name, value, path, line)
+            _put(settings, seen)
     elif text and type_ == "certificate":
         # A certificate is public, but nobody wants to read it in a report.
-        seen = Seen(name, text, path, line, None if is_certificate_name(text) else "a certificate")
-        settings[name] = _again(settings[name], text, line) if name in settings else seen
+        _put(settings, Seen(name, text, path, line, None if is_certificate_name(text) else "a certificate"))
     elif text and name == "consumerSecret":
         component.secret_line = line
     elif text:
         if component.parent not in (None, text):
             raise UnreadableFile(f"{path}:{line}: names a second app, {text} after {component.parent}")
         component.parent, component.parent_line = text, line
+
+
+def _put(settings: dict[str, Seen | Unreadable], seen: Seen) -> None:
+    """Keep what an element says, together with what an earlier one of its name said."""
+    earlier = settings.setdefault(seen.name, seen)
+    if earlier is not seen:
+        settings[seen.name] = _again(earlier, seen.value, seen.line)
 
 
 def _again(earlier: Seen | Unreadable, value: Value, line: int | None) -> Seen | Unreadable:
