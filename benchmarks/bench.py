@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +30,7 @@ from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.catalogue import Verdict, load
 from pytest_oauthcontrols.evaluation import cases, evaluate
 from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.sources.assembly import Origin, now
 from pytest_oauthcontrols.sources.directory import read_directory
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def write_org(folder: Path, template: str, apps: int) -> Path:
 
 def read(folder: Path) -> Org:
     """Read an org from a folder."""
-    return read_directory("bench", folder, datetime.now(timezone.utc), str(folder))
+    return read_directory(folder, Origin("bench", "directory", str(folder), now()))
 
 
 @cache

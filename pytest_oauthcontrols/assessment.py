@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -55,10 +55,10 @@ class Assessment:
         character had to be replaced, or two names would be alike, a hash of the name tells them apart; the same name
         gets the same slug in every run.
         """
-        slugs = _slugs((org, org.name, org.location) for org in self.orgs)
+        found = slugs((org, org.name, org.location) for org in self.orgs)
         for org in self.orgs:
-            slugs |= _slugs((app, app.name, app.kind) for app in org.apps)
-        return slugs
+            found |= slugs((app, app.name, app.kind) for app in org.apps)
+        return found
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
@@ -73,8 +73,9 @@ class Assessment:
                 yield Case(f"{prefix}{subject}{control.id}", org, app, control)
 
 
-def _slugs(named: Iterator[tuple[Org | App, str, str]]) -> dict[Org | App, str]:
-    slugs: dict[Org | App, str] = {}
+def slugs(named: Iterable[tuple[Org | App, str, str]]) -> dict[Org | App, str]:
+    """Return ids for orgs or apps, each given with its name and what else tells it apart."""
+    found: dict[Org | App, str] = {}
     taken: set[str] = set()
     for one, name, more in named:
         slug = _UNSAFE.sub("_", name)
@@ -82,5 +83,5 @@ def _slugs(named: Iterator[tuple[Org | App, str, str]]) -> dict[Org | App, str]:
             digest = hashlib.sha256(f"{name} {more}".encode("utf-8", "surrogatepass")).hexdigest()
             slug = f"{slug or 'unnamed'}-{digest[:8]}"
         taken.add(slug)
-        slugs[one] = slug
-    return slugs
+        found[one] = slug
+    return found

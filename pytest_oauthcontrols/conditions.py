@@ -336,6 +336,9 @@ def _members(operand: Any, field: Field) -> frozenset[str]:
             if not is_scope(one):
                 raise ValueError(f"there is no scope '{one}'")
         return frozenset(canonical_scope(one) for one in members)
+    for one in members:
+        if field.values and one not in field.values:
+            raise ValueError(f"there is no '{one}'{suggestion(one, field.values)}")
     return frozenset(members)
 
 

@@ -1,13 +1,14 @@
-"""`oauthcontrols.yaml`: what the user says of the org's apps."""
+"""`oauthcontrols.yaml`: how to log in to orgs, and what the user says of their apps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from pytest_oauthcontrols.credentials import Login, parse_logins
 from pytest_oauthcontrols.document import DocumentError, Entry, parse, suggestion
 from pytest_oauthcontrols.model import App, Org, Seen
 from pytest_oauthcontrols.settings import SCOPES, canonical_scope, is_scope
@@ -39,10 +40,12 @@ class Configuration:
     declarations: tuple[Declaration, ...] = ()
     inventoried: bool = False
     """Whether there is an inventory of apps."""
+    logins: Mapping[str, Login] = field(default_factory=dict)
+    """Name of an org to how to log in to it."""
 
 
-def load(path: Path, shown: str) -> Configuration:
-    """Return the configuration in a file.
+def load(path: Path, shown: str, reserved: tuple[str, ...] = ()) -> Configuration:
+    """Return the configuration in a file; `reserved` are names that no org of it can have.
 
     Raises `DocumentError`, which names file and line, for whatever is not understood.
     """
@@ -53,9 +56,9 @@ def load(path: Path, shown: str) -> Configuration:
     except OSError as error:
         raise DocumentError(f"{shown}: cannot be read: {error.strerror}") from None
     entry = parse(text, shown)
-    entry.only(("apps", "inventory"))
+    entry.only(("orgs", "apps", "inventory"))
     declarations = tuple(_declared(entry)) + tuple(_inventoried(entry))
-    return Configuration(shown, declarations, "inventory" in entry)
+    return Configuration(shown, declarations, "inventory" in entry, parse_logins(entry, reserved))
 
 
 def _declared(entry: Entry) -> Iterator[Declaration]:

@@ -41,6 +41,11 @@ class Entry(dict[str, Any]):
             raise self.error(f"'{key}' must be a text", key)
         return " ".join(value.split())
 
+    def verbatim(self, key: str) -> str:
+        """Return a text that is required and not empty, as it stands."""
+        self.text(key)
+        return str(self[key])
+
     def choice(self, key: str, choices: Collection[str]) -> str:
         """Return a text that is one of the choices."""
         value = self.text(key)

@@ -15,25 +15,25 @@ from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, T
 
 READABLE = Control(
     id="readable",
-    name="The app's metadata can be read",
+    name="The metadata can be read",
     page="",
     severity=Severity.CRITICAL,
     cvss=(Decimal("9.0"), Decimal("10.0")),
     basis="assigned: what cannot be read may fail any control",
     core=False,
     assessed="automatically",
-    recommended="Everything that is known of the app can be read.",
+    recommended="Everything that is known to exist can be read.",
     threat="What was not read was not assessed, and may be configured in any way.",
-    remediation="Mend what is named, or retrieve the app again.",
+    remediation="Mend what is named, and read again.",
     may_break="Nothing.",
     higher_risk_when=(),
     low_risk_when=(),
     low_risk_needs="",
     notes=(),
-    rules={CONNECTED_APP: (), EXTERNAL_CLIENT_APP: ()},
+    rules={CONNECTED_APP: (), EXTERNAL_CLIENT_APP: (), ORG: ()},
     shows={},
 )
-"""Stands in for the controls of an app that could not be read, or only in part; it is no control of the catalogue."""
+"""Stands in for the controls of an app or org that could not be read, or only in part; the catalogue has it not."""
 
 
 class Finding(NamedTuple):
@@ -61,7 +61,7 @@ class Finding(NamedTuple):
     def reasons(self) -> tuple[str, ...]:
         """Why; a sentence each."""
         if self.control is READABLE:
-            return self.app.problems if self.app is not None else ()
+            return (self.app or self.org).problems
         if not self.decided:
             return tuple(dict.fromkeys(self._in_the_way()))
         clause = self.steps[-1]
@@ -95,8 +95,9 @@ class Finding(NamedTuple):
 
         That an app has OAuth is left out where anything else was looked at.
         """
-        if self.control is READABLE and self.app is not None:
-            return (Unreadable(self.app.name, self.app.problems[0], self.verdict is Verdict.MANUAL),)
+        if self.control is READABLE:
+            subject = self.app or self.org
+            return (Unreadable(subject.name, subject.problems[0], self.verdict is Verdict.MANUAL),)
         once: dict[tuple[object, ...], Setting] = {}
         for one in self._looked_at():
             # An absent setting is read with its default in one place, and without in another.
@@ -149,8 +150,11 @@ def cases(org: Org, catalogue: Catalogue) -> Iterator[tuple[App | None, Control]
         if app.readable:
             for control in by_kind[app.kind]:
                 yield app, control
-    for control in catalogue.of(ORG):
-        yield None, control
+    if org.problems:
+        yield None, READABLE
+    if org.readable:
+        for control in catalogue.of(ORG):
+            yield None, control
 
 
 def evaluate(control: Control, app: App | None, org: Org) -> Finding:
@@ -191,7 +195,7 @@ _decided: Callable[[tuple[Control, App | None, Org, Verdict, int, bool]], Findin
 
 def _unreadable(app: App | None, org: Org) -> Finding:
     """Return the finding of an app that could not be read: manual if nothing of a package's app can be."""
-    by_hand = app is not None and app.managed and not app.readable
+    by_hand = app is not None and app.out_of_reach
     return Finding(READABLE, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, 0)
 
 

@@ -19,6 +19,7 @@ ORG = "org"
 GLOBAL_OAUTH = "ExtlClntAppGlobalOauthSettings"
 OAUTH = "ExtlClntAppOauthSettings"
 OAUTH_POLICIES = "ExtlClntAppOauthConfigurablePolicies"
+POLICIES = "ExtlClntAppConfigurablePolicies"
 OAUTH_TYPES = (GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES)
 """Types that configure the OAuth of an external client app: an app without any of the three has none."""
 
@@ -120,14 +121,15 @@ class App(Subject):
     """What kept the app, or a part of it, from being read; one clear line each."""
     readable: bool = True
     """False if nothing of the app could be read: then there is nothing to assess."""
+    managed: bool = False
+    """Whether the app was installed from a package, so that a part of it is kept in the publisher's org."""
     org: Org = field(init=False, repr=False)
     """The org that the app belongs to; set by the org."""
 
     @property
-    def managed(self) -> bool:
-        """Whether the app was installed from a package, so that a part of it is kept in the publisher's org."""
-        state = self.settings.get("distributionState")
-        return isinstance(state, Seen) and state.value in MANAGED
+    def out_of_reach(self) -> bool:
+        """Whether nothing of the app can be read, because its publisher alone can read it."""
+        return self.managed and not self.readable
 
     @property
     def oauth(self) -> Setting:
@@ -149,6 +151,15 @@ class App(Subject):
         return f"<App {self.kind} {self.name}>"
 
 
+class Snapshot(NamedTuple):
+    """A file that keeps what was read of an org."""
+
+    file: str
+    """Its path, as the user gave it."""
+    sha256: str
+    """Digest of the file's bytes, as `sha256sum` prints it."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Org(Subject):
     """What was read of one org, and when, and from where."""
@@ -156,9 +167,9 @@ class Org(Subject):
     name: str
     """The name that the user gave it."""
     source: str
-    """`directory`, `archive` or `demo`: the kind of source."""
+    """`org`, `directory`, `archive`, `demo` or `snapshot`: the kind of source."""
     location: str
-    """Where it was read."""
+    """Where it was read: a path, or the address of a live org; of a snapshot, where that was read."""
     taken_at: datetime
     """When it was read, in UTC; dates are judged against it."""
     sha256: str
@@ -170,6 +181,14 @@ class Org(Subject):
     org_id: str | None = None
     api_version: float | None = None
     """API version of a live reading; None for files, which do not tell the version that wrote them."""
+    api_calls: int = 0
+    """Calls that the reading took which count against the org's limit."""
+    problems: tuple[str, ...] = ()
+    """What kept the org, or apps of it that nobody can name, from being read; one clear line each."""
+    readable: bool = True
+    """False if nothing of the org could be read: then there is nothing to assess."""
+    snapshot: Snapshot | None = None
+    """The file that keeps what was read, where there is one."""
 
     def __post_init__(self) -> None:
         for app in self.apps:

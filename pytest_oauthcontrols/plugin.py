@@ -5,6 +5,7 @@ Nothing heavier than pytest is imported here: everything else is only where `--s
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,16 +31,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="ORG",
-        help="assess this org: 'demo' for the sample org, or the path of a folder or .zip of metadata;"
-        " repeat for several orgs",
+        help="assess this org: a name that oauthcontrols.yaml or the Salesforce CLI knows, the path of a folder or .zip"
+        " of metadata or of a snapshot (.json), 'env' for the access token in the environment, or 'demo' for the sample"
+        " org; repeat for several orgs",
     )
     group.addoption(
         "--sf-config",
         metavar="FILE",
-        help="what is to be known of the orgs' apps (default: oauthcontrols.yaml in the root directory)",
+        help="how to log in to orgs, and what is to be known of their apps"
+        " (default: oauthcontrols.yaml in the root directory)",
     )
+    group.addoption(
+        "--sf-timeout",
+        type=_seconds,
+        default=300,
+        metavar="SECONDS",
+        help="how long the reading of an org may take (default: 300)",
+    )
+    group.addoption("--sf-snapshot", metavar="DIR", help="keep what was read in this folder, a file for each org")
     group.addoption("--sf-json", metavar="FILE", help="write every result to this file")
     group.addoption("--sf-controls", action="store_true", help="show the catalogue of controls and exit")
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds from 1 to {_LONGEST}")
+    return int(text)
+
+
+_LONGEST = 24 * 60 * 60
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,8 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if config.option.sf_org:
         _activate(config)
-    elif config.option.sf_json or config.option.sf_config:
-        raise pytest.UsageError("--sf-json and --sf-config need --sf-org, which says what is to be assessed")
+    elif config.option.sf_json or config.option.sf_config or config.option.sf_snapshot:
+        raise pytest.UsageError(
+            "--sf-json, --sf-config and --sf-snapshot need --sf-org, which says what is to be assessed"
+        )
 
 
 def _activate(config: pytest.Config) -> None:

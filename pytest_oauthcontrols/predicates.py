@@ -137,7 +137,7 @@ def _signs_on(app: App) -> bool | None:
 
 
 def _sign_on_untold(app: App) -> Unreadable:
-    return Unreadable(app.name, f"whether {app.name} signs users on cannot be told")
+    return Unreadable(app.name, f"whether {app.name} signs users on cannot be told", app.out_of_reach)
 
 
 def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
@@ -149,7 +149,8 @@ def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
     seen += [_sign_on_untold(one) for one in org.apps if verdicts[one] is None]
     if True in verdicts.values():
         return TRUE, seen
-    return UNKNOWN if None in verdicts.values() else FALSE, seen
+    untellable = [one for one in org.apps if verdicts[one] is None]
+    return untold(all(one.out_of_reach for one in untellable)) if untellable else FALSE, seen
 
 
 def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
@@ -159,7 +160,7 @@ def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
     for one in org.apps:
         signs_on = _signs_on(one)
         if signs_on is None:
-            found = min(found, UNKNOWN)
+            found = min(found, untold(one.out_of_reach))
             seen.append(_sign_on_untold(one))
         elif signs_on:
             url = _logout_url(one)

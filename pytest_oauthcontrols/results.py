@@ -42,8 +42,10 @@ def _org(org: Org) -> dict[str, Any]:
         "api_version": None if org.api_version is None else str(org.api_version),
         "taken_at": org.taken_at.isoformat(),
         "apps": len(org.apps),
-        "api_calls": 0,
+        "api_calls": org.api_calls,
         "sha256": org.sha256,
+        "snapshot": None if org.snapshot is None else org.snapshot._asdict(),
+        "problems": list(org.problems),
         "notes": list(org.notes),
     }
 

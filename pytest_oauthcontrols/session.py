@@ -6,16 +6,23 @@ credential leaves it.
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_oauthcontrols import configuration, snapshot, sources
-from pytest_oauthcontrols.assessment import Assessment
+from pytest_oauthcontrols.assessment import Assessment, slugs
 from pytest_oauthcontrols.catalogue import load
+from pytest_oauthcontrols.configuration import Configuration
 from pytest_oauthcontrols.document import DocumentError
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.progress import Progress
+from pytest_oauthcontrols.sources.assembly import now
+from pytest_oauthcontrols.sources.together import Patience, read_together
 
 assessment_key = pytest.StashKey[Assessment]()
 
@@ -27,10 +34,11 @@ class Reading:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._base = config.invocation_params.dir
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Read the orgs, before anything is collected or said; whatever cannot be read is a usage error."""
+        """Read the orgs, before anything is collected or said; a run in which none can be read is a usage error."""
         option = self._config.option
         if option.showfixtures or option.show_fixtures_per_test:
             self._config.stash[assessment_key] = Assessment((), load())
@@ -45,18 +53,56 @@ class Reading:
         if handed is not None:
             return snapshot.decode(handed)
         configured = self._configuration()
-        base = self._config.invocation_params.dir
-        return tuple(
-            configuration.apply(configured, sources.read(value, base))
-            for value in dict.fromkeys(self._config.option.sf_org)
-        )
+        orgs = self._kept(self._read(configured))
+        return tuple(configuration.apply(configured, org) for org in orgs)
 
-    def _configuration(self) -> configuration.Configuration:
+    @property
+    def _folder(self) -> Path:
+        """Folder of the configuration."""
         given = self._config.option.sf_config
+        return self._config.rootpath if given is None else (self._base / given).parent
+
+    def _configuration(self) -> Configuration:
+        given = self._config.option.sf_config
+        reserved = (sources.DEMO,)
         if given is not None:
-            return configuration.load(self._config.invocation_params.dir / given, given)
+            return configuration.load(self._base / given, given, reserved)
         path = self._config.rootpath / configuration.FILE_NAME
-        return configuration.load(path, configuration.FILE_NAME) if path.exists() else configuration.Configuration("")
+        return configuration.load(path, configuration.FILE_NAME, reserved) if path.exists() else Configuration("")
+
+    def _read(self, configured: Configuration) -> list[Org]:
+        """Return the orgs; one that cannot be read among others is an org with a problem."""
+        option = self._config.option
+        stop = threading.Event()
+        readers = {
+            value: sources.reader(value, configured.logins, self._base, self._folder, Patience(option.sf_timeout, stop))
+            for value in dict.fromkeys(option.sf_org)
+        }
+        live = [value for value in readers if sources.is_live(value, configured.logins)]
+        with Progress(self._config, live) as progress:
+            found = read_together(readers, stop, progress.show)
+            failed = [_named(value, one) for value, one in found.items() if isinstance(one, sources.SourceError)]
+            if len(failed) == len(found):
+                raise sources.SourceError("; ".join(failed))
+        orgs = {
+            value: result if isinstance(result, Org) else _unread(value, _named(value, result))
+            for value, result in found.items()
+        }
+        return [
+            replace(org, notes=(*configured.logins[value].warnings, *org.notes)) if value in configured.logins else org
+            for value, org in orgs.items()
+        ]
+
+    def _kept(self, orgs: list[Org]) -> list[Org]:
+        """Return the orgs, each with its snapshot where snapshots are to be written."""
+        shown = self._config.option.sf_snapshot
+        if shown is None:
+            return orgs
+        names = slugs((org, org.name, org.location) for org in orgs)
+        try:
+            return [snapshot.write(org, self._base / shown, shown, names[org]) if org.readable else org for org in orgs]
+        except OSError as error:
+            raise sources.SourceError(f"--sf-snapshot={shown}: cannot be written: {error.strerror}") from None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -66,3 +112,26 @@ class Reading:
     @property
     def _encoded(self) -> bytes:
         return snapshot.encode(self._config.stash[assessment_key].orgs)
+
+
+def _named(value: str, error: sources.SourceError) -> str:
+    """Return what is wrong, with the org that it is about."""
+    text = str(error)
+    return text if sources.is_path(value) or f"'{value}'" in text else f"{value}: {text}"
+
+
+def _unread(value: str, problem: str) -> Org:
+    """Return the org of which nothing could be read."""
+    return Org(
+        name=value,
+        source="org",
+        location=value,
+        taken_at=now(),
+        sha256="",
+        apps=(),
+        settings={},
+        read={},
+        unread={},
+        problems=(problem,),
+        readable=False,
+    )

@@ -11,7 +11,15 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES, ORG
+from pytest_oauthcontrols.model import (
+    CONNECTED_APP,
+    EXTERNAL_CLIENT_APP,
+    GLOBAL_OAUTH,
+    OAUTH,
+    OAUTH_POLICIES,
+    ORG,
+    POLICIES,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class MetadataType:
     """The element that names the app it belongs to; empty for an app itself."""
     live: bool = False
     """True for what only a live org shows."""
+    since: float = 0
+    """First API version that has it; 0 for those older than any version in use."""
 
     @property
     def prefix(self) -> str:
@@ -117,6 +127,17 @@ SCOPES = (
     *("A2A", "CmdbDiscovery", "SemanticLayer"),
 )
 """OAuth scopes by the names that the Metadata API gives back."""
+
+PERMISSIONS = (
+    "ApiEnabled",
+    "ApiUserOnly",
+    "AuthorApex",
+    "CustomizeApplication",
+    "ManageUsers",
+    "ModifyAllData",
+    "ViewAllData",
+)
+"""Permissions of a user that an app runs as, by their API names without `Permissions`."""
 
 _SCOPE_BY_ALIAS = {
     **{scope.lower(): scope for scope in SCOPES},
@@ -300,7 +321,7 @@ _TYPES = (
         "externalClientApplication",
     ),
     MetadataType(
-        "ExtlClntAppConfigurablePolicies",
+        POLICIES,
         EXTERNAL_CLIENT_APP,
         {"isEnabled": _boolean(default=True), "isOauthPluginEnabled": _boolean(60)},
         "ecaPlcy",
@@ -312,6 +333,7 @@ _TYPES = (
         {"tokenIpRanges": _RANGES},
         "ecaOauthSecurity",
         "externalClientApplication",
+        since=67,
     ),
     MetadataType(
         "ExtlClntAppSamlConfigurablePolicies",
@@ -319,6 +341,7 @@ _TYPES = (
         {"singleLogoutUrl": _TEXT},
         "ecaSamlPlcy",
         "externalClientApplication",
+        since=63,
     ),
     MetadataType(
         "ExtlClntAppMobileSettings",
@@ -340,12 +363,13 @@ _TYPES = (
         {"isFullContent": _boolean(62)},
         "ecaPushPlcy",
         "externalClientApplication",
+        since=62,
     ),
     MetadataType(
         "ExtlClntAppNotificationSettings", EXTERNAL_CLIENT_APP, {}, "ecaNotifications", "externalClientApplication"
     ),
     *(
-        MetadataType("RunAsUser", kind, {"Permissions": _LIST}, live=True)
+        MetadataType("RunAsUser", kind, {"Permissions": Field("list", values=PERMISSIONS)}, live=True)
         for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP)
     ),
     MetadataType(

@@ -14,7 +14,7 @@ from pytest_oauthcontrols import configuration
 from pytest_oauthcontrols.evaluation import Finding, evaluate, shown_value
 from pytest_oauthcontrols.model import ORG, Absent, Org, Seen, Subject, Unreadable
 from pytest_oauthcontrols.settings import METADATA_TYPES
-from pytest_oauthcontrols.sources.assembly import assemble
+from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.metadata import MetadataFile
 
 FOLDER = Path(__file__).parent / "controls"
@@ -50,7 +50,7 @@ class Example:
         files = list(_files("App", self.said))
         for name, said in self.said.get("apps", {}).items():
             files += _files(name, said)
-        org = assemble("example", "directory", "example", files, TAKEN_AT)
+        org = assemble(Origin("example", "directory", "example", TAKEN_AT), files)
         if "live" in self.said:
             org = replace(org, api_version=float(self.said["live"]))
         org = replace(_with(org, self.said, ORG), apps=tuple(_with(app, self.said, app.kind) for app in org.apps))

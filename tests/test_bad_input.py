@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 
 def outcome(pytester: pytest.Pytester, result: pytest.RunResult) -> Outcome:
     """Return what a run ended with; no run shows a traceback, or anything that a terminal would act upon."""
-    output = result.stdout.str() + result.stderr.str()
+    output = f"{result.stdout.str()}\n{result.stderr.str()}"
     for never in ("Traceback", "INTERNALERROR"):
         assert never not in output
     assert [char for char in output if not char.isprintable() and char != "\n"] == []
@@ -121,12 +121,14 @@ def test_path_that_is_none(pytester: pytest.Pytester, org: str) -> None:
     assert usage_error(run(pytester, org=org)).startswith(f"{org}: ")
 
 
-@pytest.mark.parametrize("org", ["uat", "Demo", "org", ""])
-def test_name_that_is_no_org(pytester: pytest.Pytester, org: str) -> None:
+@pytest.mark.parametrize("org", ["uat", "Demo", "org"])
+def test_name_that_is_no_org(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, org: str) -> None:
     """A name that no org has is a usage error that says what can be given, also where a folder has that name."""
+    monkeypatch.setenv("PATH", str(pytester.path))
     folder(pytester, {GOOD_PATH: GOOD})
     message = usage_error(run(pytester, org=org))
-    assert message.startswith(f"there is no org called '{org}'; give 'demo', or the path")
+    assert message.startswith(f"there is no org called '{org}' in oauthcontrols.yaml, and the Salesforce CLI (sf)")
+    assert "is not installed; give 'demo', or a path" in message
     assert f"./{org} for a folder" in message
 
 

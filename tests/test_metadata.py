@@ -33,12 +33,13 @@ from pytest_oauthcontrols.model import (
 )
 from pytest_oauthcontrols.settings import METADATA_TYPES
 from pytest_oauthcontrols.sources.archive import read_archive
-from pytest_oauthcontrols.sources.assembly import assemble
+from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.directory import read_directory
 from pytest_oauthcontrols.sources.metadata import MetadataFile, SourceError, UnreadableFile, parse
 
 CATALOGUE = load()
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+ORG_ZIP = Origin("uat", "archive", "org.zip", TAKEN_AT)
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 NIL = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil'
 PATH = "connectedApps/Stock_Sync.connectedApp"
@@ -66,7 +67,8 @@ def child(type_name: str, parent: str, inner: str = "") -> bytes:
 
 def org_of(content: Mapping[str, bytes]) -> Org:
     """Return the org that files describe, given by their paths."""
-    return assemble("uat", "directory", "force-app", [metadata_file(*one) for one in content.items()], TAKEN_AT)
+    files = [metadata_file(*one) for one in content.items()]
+    return assemble(Origin("uat", "directory", "force-app", TAKEN_AT), files)
 
 
 def metadata_file(path: str, content: bytes) -> MetadataFile:
@@ -93,7 +95,7 @@ def zipped(path: Path, content: Mapping[str, bytes]) -> Path:
 
 def read_folder(folder: Path, location: str = "force-app") -> Org:
     """Return the org in a folder."""
-    return read_directory("uat", folder, TAKEN_AT, location)
+    return read_directory(folder, Origin("uat", "directory", location, TAKEN_AT))
 
 
 def app_of(org: Org, name: str) -> App:
@@ -814,7 +816,7 @@ def test_folder_and_zip_are_the_same(tmp_path: Path, prefix: str) -> None:
     """A folder and a zip of it have the same digest and the same verdicts."""
     content = {prefix + path: data for path, data in DEMO_FILES.items()}
     folder = read_folder(written(tmp_path / "folder", content))
-    archive = read_archive("uat", zipped(tmp_path / "org.zip", content), TAKEN_AT, "org.zip")
+    archive = read_archive(zipped(tmp_path / "org.zip", content), ORG_ZIP)
     assert folder.sha256 == archive.sha256
     assert [one[:3] for one in said(folder)] == [one[:3] for one in said(archive)]
     assert [app.source.partition("/")[2] for app in folder.apps] == [
@@ -845,7 +847,7 @@ def test_hidden_folders_are_left_out(tmp_path: Path, source: str, hidden: str) -
     if source == "folder":
         org = read_folder(written(tmp_path, content))
     else:
-        org = read_archive("uat", zipped(tmp_path / "org.zip", content), TAKEN_AT, "org.zip")
+        org = read_archive(zipped(tmp_path / "org.zip", content), ORG_ZIP)
     assert names(org) == [(CONNECTED_APP, "Stock_Sync")]
 
 
@@ -1032,7 +1034,7 @@ def test_mutated_zip_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "org.zip"
     path.write_bytes(content)
     try:
-        org = read_archive("uat", path, TAKEN_AT, "org.zip")
+        org = read_archive(path, ORG_ZIP)
     except SourceError as error:
         refusal = str(error)
     else:

@@ -411,12 +411,12 @@ def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     assert result.parseoutcomes() == {"passed": 1}
 
 
-@pytest.mark.parametrize("option", ["--sf-json=results.json", "--sf-config=oauthcontrols.yaml"])
+@pytest.mark.parametrize("option", ["--sf-json=results.json", "--sf-config=oauthcontrols.yaml", "--sf-snapshot=kept"])
 def test_option_without_an_org_is_a_usage_error(pytester: pytest.Pytester, option: str) -> None:
     """A run that is told to report on an org, but not on which, does not end well by doing nothing."""
     result = pytester.runpytest(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --sf-json and --sf-config need --sf-org*"])
+    result.stderr.fnmatch_lines(["ERROR: --sf-json, --sf-config and --sf-snapshot need --sf-org*"])
 
 
 def test_plugin_can_be_switched_off(pytester: pytest.Pytester) -> None:

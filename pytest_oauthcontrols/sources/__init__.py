@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from pytest_oauthcontrols import snapshot
+from pytest_oauthcontrols.credentials import (
+    ENVIRONMENT,
+    Credentials,
+    Login,
+    SalesforceCli,
+    Source,
+    from_environment,
+)
 from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.sources.assembly import Origin, now
 from pytest_oauthcontrols.sources.metadata import SourceError
+from pytest_oauthcontrols.sources.together import Patience, Reader, Say
 
-__all__ = ["DEMO", "SourceError", "is_path", "read"]
+__all__ = ["DEMO", "SourceError", "is_live", "is_path", "read", "reader"]
 
 DEMO = "demo"
 """Name of the sample org that ships with the package."""
@@ -21,34 +33,73 @@ def is_path(value: str) -> bool:
     return "/" in value or os.sep in value or value in (".", "..") or value.lower().endswith((".zip", ".json"))
 
 
+def is_live(value: str, logins: Mapping[str, Login]) -> bool:
+    """Tell whether a value of `--sf-org` means an org that has to be asked."""
+    return value != DEMO and not is_path(value) and (value not in logins or logins[value].method is not Source)
+
+
+def reader(value: str, logins: Mapping[str, Login], base: Path, folder: Path, patience: Patience) -> Reader:
+    """Return what reads the org that a value of `--sf-org` means.
+
+    A path is relative to `base`, one that the configuration names to its `folder`. A name is one of the configuration,
+    else one that the Salesforce CLI knows. Raises `DocumentError` for credentials that the environment leaves out.
+    """
+    if value == DEMO or is_path(value):
+        return partial(_read, value, base)
+    if value in logins:
+        said = logins[value].credentials(os.environ, folder)
+        if isinstance(said, Source):
+            return partial(_read, said.source, folder)
+    else:
+        said = from_environment(os.environ) if value == ENVIRONMENT else SalesforceCli(value)
+    return partial(_read_live, value, said, patience)
+
+
+def _read(value: str, base: Path, say: Say) -> Org:
+    say("reading")
+    return read(value, base)
+
+
+def _read_live(value: str, said: Credentials, patience: Patience, say: Say) -> Org:
+    # Heavy, and of no use where files are read.
+    from pytest_oauthcontrols.sources.org import read_org
+
+    return read_org(value, said, patience, say)
+
+
 def read(value: str, base: Path) -> Org:
-    """Return the org that a value of `--sf-org` means; a path is relative to `base`.
+    """Return the org at a path, or the sample org; a path is relative to `base`.
 
     Raises `SourceError` where it cannot be read.
     """
-    taken_at = datetime.now(timezone.utc).replace(microsecond=0)
     if value == DEMO:
         from pytest_oauthcontrols.sources.directory import read_directory
 
         with as_file(files("pytest_oauthcontrols") / DEMO) as folder:
-            return read_directory(DEMO, folder, taken_at, source=DEMO, location=DEMO)
-    if not is_path(value):
-        raise SourceError(
-            f"there is no org called '{value}'; give '{DEMO}', or the path of a folder or .zip of metadata"
-            f" (./{value} for a folder)"
-        )
+            return read_directory(folder, Origin(DEMO, DEMO, DEMO, now()))
     path = base / value
     if not _exists(path):
         raise SourceError(f"{value}: there is no such file or folder")
     if path.is_dir():
         from pytest_oauthcontrols.sources.directory import read_directory
 
-        return read_directory(_name(path), path, taken_at, location=_shown(value))
+        return read_directory(path, Origin(_name(path), "directory", _shown(value), now()))
+    if path.suffix.lower() == ".json":
+        return _read_snapshot(path, value)
     if path.suffix.lower() != ".zip" or not path.is_file():
-        raise SourceError(f"{value}: is neither a folder nor a .zip of metadata")
+        raise SourceError(f"{value}: is neither a folder, a .zip of metadata nor a snapshot (.json)")
     from pytest_oauthcontrols.sources.archive import read_archive
 
-    return read_archive(_name(path), path, taken_at, location=_shown(value))
+    return read_archive(path, Origin(_name(path), "archive", _shown(value), now()))
+
+
+def _read_snapshot(path: Path, shown: str) -> Org:
+    try:
+        return snapshot.load(path.read_bytes(), shown)
+    except OSError as error:
+        raise SourceError(f"{shown}: cannot be read: {error.strerror}") from None
+    except snapshot.SnapshotError as error:
+        raise SourceError(str(error)) from None
 
 
 def _exists(path: Path) -> bool:

@@ -5,39 +5,47 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.sources.assembly import assemble
+from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 MAX_MEMBERS = 100_000
 """Members of the largest archive that is read; a retrieve has 10,000 at most."""
 
 
-def read_archive(name: str, path: Path, taken_at: datetime, location: str) -> Org:
+def read_archive(path: Path, origin: Origin) -> Org:
     """Return the org that the files in a zip describe.
 
     Raises `SourceError` for what is no zip, is cut short, or holds names that would leave the folder it is unpacked in.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except OSError as error:
-        raise SourceError(f"{location}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
-        raise SourceError(f"{location}: is no zip, or is cut short ({error}); make it again") from None
-    with archive:
-        files = list(_files(archive, location))
+    with open_archive(path, origin.location) as archive:
+        files = list(metadata_files(archive, origin.location))
         if not files:
             raise SourceError(
-                f"{location}: no connected app, external client app or settings of an org in this archive"
+                f"{origin.location}: no connected app, external client app or settings of an org in this archive"
             )
-        return assemble(name, "archive", location, files, taken_at)
+        return assemble(origin, files)
 
 
-def _files(archive: zipfile.ZipFile, shown: str) -> Iterator[MetadataFile]:
+def open_archive(file: Path | IO[bytes], shown: str) -> zipfile.ZipFile:
+    """Return a zip; raise `SourceError` for what is none, or is cut short."""
+    try:
+        return zipfile.ZipFile(file)
+    except OSError as error:
+        raise SourceError(f"{shown}: cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+        raise SourceError(f"{shown}: is no zip, or is cut short ({error}); make it again") from None
+
+
+def metadata_files(archive: zipfile.ZipFile, shown: str, joint: str = "!/") -> Iterator[MetadataFile]:
+    """Yield the metadata in a zip; `joint` stands between what is shown for the zip and a name in it.
+
+    Raises `SourceError` for names that would leave the folder it is unpacked in, and for a great many of them.
+    """
     members = archive.infolist()
     if len(members) > MAX_MEMBERS:
         raise SourceError(f"{shown}: holds {len(members)} files; more than {MAX_MEMBERS} are not read")
@@ -50,7 +58,8 @@ def _files(archive: zipfile.ZipFile, shown: str) -> Iterator[MetadataFile]:
         *folders, last = name.split("/")
         hidden = any(one.startswith(".") or one in ("node_modules", "__MACOSX") for one in folders)
         if not hidden and is_metadata(last):
-            yield MetadataFile(f"{shown}!/{name}", name, partial(_read, archive, member, f"{shown}!/{name}"))
+            path = f"{shown}{joint}{name}"
+            yield MetadataFile(path, name, partial(_read, archive, member, path))
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> bytes:

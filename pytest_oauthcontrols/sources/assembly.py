@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pytest_oauthcontrols.model import (
     CONNECTED_APP,
@@ -17,6 +18,7 @@ from pytest_oauthcontrols.model import (
     MANAGED,
     OAUTH_TYPES,
     ORG,
+    POLICIES,
     App,
     Org,
     Seen,
@@ -44,6 +46,7 @@ class _Found:
     name: str = ""
     """Full name: of its own file, else as others refer to it; Salesforce's names ignore case."""
     own_file_broken: bool = False
+    managed: bool = False
     components: dict[str, list[Component]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -58,6 +61,8 @@ class _Files:
     broken: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Metadata type to what is wrong with files of it that could not be read."""
     notes: list[str] = field(default_factory=list)
+    live: bool = False
+    """Whether the files were read from an org just now, so that it is known who wrote them."""
 
     def add(self, file: MetadataFile, component: Component) -> None:
         """Add what a file describes."""
@@ -74,8 +79,9 @@ class _Files:
             app = self._app(known.subject, full_name(file.relative) if own else str(component.parent), own=own)
             app.components.setdefault(known.name, []).append(component)
 
-    def add_broken(self, file: MetadataFile, reason: str) -> None:
+    def add_broken(self, file: MetadataFile, error: UnreadableFile) -> None:
         """Add what is wrong with a file that could not be read."""
+        reason = str(error)
         known = expected_type(file.relative)
         if known is None or known.subject == ORG:
             self.notes.append(reason)
@@ -83,6 +89,7 @@ class _Files:
             app = self._app(known.subject, full_name(file.relative), own=not known.parent)
             app.problems.append(reason)
             app.own_file_broken = app.own_file_broken or not known.parent
+            app.managed = app.managed or error.managed
         if known is not None:
             self.broken[known.name].append(reason)
 
@@ -92,12 +99,30 @@ class _Files:
         return app
 
 
-def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile], taken_at: datetime) -> Org:
+class Origin(NamedTuple):
+    """Where and when an org is read; the fields are those of `Org`."""
+
+    name: str
+    source: str
+    location: str
+    taken_at: datetime
+    api_version: float | None = None
+
+
+def now() -> datetime:
+    """Return the time, in UTC and to the second."""
+    return datetime.now(timezone.utc).replace(microsecond=0)
+
+
+def assemble(origin: Origin, files: Iterable[MetadataFile], missing: Mapping[str, str] = MappingProxyType({})) -> Org:
     """Return the org that the files of a source describe.
 
-    What cannot be read is a problem of its app, never an app less.
+    What cannot be read is a problem of its app, never an app less. `missing` says of metadata types why components of
+    them may exist and not be among the files.
     """
-    found = _Files()
+    found = _Files(live=origin.api_version is not None)
+    for type_name, reason in missing.items():
+        found.broken[type_name].append(reason)
     digest = hashlib.sha256()
     with _no_garbage():
         for file in sorted(files, key=lambda one: one.relative):
@@ -109,19 +134,16 @@ def assemble(name: str, source: str, location: str, files: Iterable[MetadataFile
                 component = parse(content, file.path)
             except UnreadableFile as error:
                 digest.update(f"{file.relative}\0unreadable\0".encode("utf-8", "surrogatepass"))
-                found.add_broken(file, str(error))
+                found.add_broken(file, error)
             else:
                 if component is not None:
                     found.add(file, component)
         apps = [
-            _app(kind, of_app, found, location)
+            _app(kind, of_app, found, origin.location)
             for (kind, _), of_app in sorted(found.apps.items(), key=lambda one: (one[0][0], one[1].name))
         ]
     return Org(
-        name=name,
-        source=source,
-        location=location,
-        taken_at=taken_at,
+        **origin._asdict(),
         sha256=digest.hexdigest(),
         apps=tuple(app for app in apps if app is not None),
         notes=tuple(found.notes),
@@ -164,10 +186,22 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         files.notes.append(f"{where}: refers to the {kind.replace('_', ' ')} {name}, of which no file was found")
         if kind == CONNECTED_APP:
             return None
-    unread = _LIVE_ONLY if kind == CONNECTED_APP and not files.broken else _unread(kind, name, settings, read, files)
     label = settings.get("label")
     source = read.get(own_type) or next((path for key, path in read.items() if key not in _SAID), location)
+    state = settings.get("distributionState")
+    managed = found.managed or (isinstance(state, Seen) and state.value in MANAGED)
+    unread = _LIVE_ONLY
+    if kind != CONNECTED_APP:
+        # An app without any of the three has no OAuth, and then nothing is missing.
+        plugin = settings.get(f"{POLICIES}.isOauthPluginEnabled")
+        enabled = plugin.value if isinstance(plugin, Seen) else files.live
+        if managed or enabled or any(type_name in read for type_name in OAUTH_TYPES):
+            unread = unread | _lacking_oauth(name, read, managed)
+    if files.broken:
+        by_hand = {type_name: why for type_name, why in unread.items() if why.manual and type_name in OAUTH_TYPES}
+        unread = unread | _in_broken_files(kind, read, files) | by_hand
     app = App(
+        managed=managed,
         settings=settings,
         read=read,
         unread=unread,
@@ -192,28 +226,26 @@ _LIVE_ONLY = {
 }
 
 
-def _unread(
-    kind: str, name: str, settings: dict[str, Seen | Unreadable], read: dict[str, str], files: _Files
-) -> dict[str, Unreadable]:
-    """Return why components of an app that exist, or may exist, are not there."""
-    unread = dict(_LIVE_ONLY)
-    for type_name, reasons in files.broken.items():
-        known = FILE_TYPES[type_name]
-        if known.subject == kind and known.parent and type_name not in read:
-            unread[type_name] = Unreadable(type_name, f"it may be in a file that could not be read: {reasons[0]}")
-    if kind == CONNECTED_APP:
-        return unread
-    state = settings.get("distributionState")
-    managed = isinstance(state, Seen) and state.value in MANAGED
-    if managed and GLOBAL_OAUTH not in read:
+def _in_broken_files(kind: str, read: Mapping[str, str], files: _Files) -> dict[str, Unreadable]:
+    """Return which components of an app may be in what could not be read."""
+    return {
+        type_name: Unreadable(type_name, f"it may be in what could not be read: {reasons[0]}")
+        for type_name, reasons in files.broken.items()
+        if FILE_TYPES[type_name].subject == kind and FILE_TYPES[type_name].parent and type_name not in read
+    }
+
+
+def _lacking_oauth(name: str, read: Mapping[str, str], managed: bool) -> dict[str, Unreadable]:
+    """Return why components of an external client app that has OAuth are not there."""
+    lacking = {
+        type_name: Unreadable(type_name, f"no {type_name} of {name} was found")
+        for type_name in OAUTH_TYPES
+        if type_name not in read
+    }
+    if managed and GLOBAL_OAUTH in lacking:
         reason = f"{name} comes from a package: its {GLOBAL_OAUTH} is kept in the publisher's org"
-        unread[GLOBAL_OAUTH] = Unreadable(GLOBAL_OAUTH, reason, manual=True)
-    # An app without any of the three has no OAuth, and then nothing is missing.
-    if managed or any(type_name in read for type_name in OAUTH_TYPES):
-        for type_name in OAUTH_TYPES:
-            if type_name not in read:
-                unread.setdefault(type_name, Unreadable(type_name, f"no {type_name} of {name} was found"))
-    return unread
+        lacking[GLOBAL_OAUTH] = Unreadable(GLOBAL_OAUTH, reason, manual=True)
+    return lacking
 
 
 def _choose(components: list[Component]) -> tuple[Component, list[Component]]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.sources.assembly import assemble
+from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 
-def read_directory(name: str, folder: Path, taken_at: datetime, location: str, source: str = "directory") -> Org:
-    """Return the org that the files below `folder` describe, at any depth; `location` is the folder as people know it.
+def read_directory(folder: Path, origin: Origin) -> Org:
+    """Return the org that the files below `folder` describe, at any depth.
 
     Hidden folders and `node_modules` are left out, and links to folders are not followed. Raises `SourceError` where
     nothing is found.
     """
+    location = origin.location
     root = "" if location == "." else f"{location.rstrip('/')}/"
     files = [
         MetadataFile(root + relative, relative, partial(_read, entry, root + relative))
@@ -29,7 +29,7 @@ def read_directory(name: str, folder: Path, taken_at: datetime, location: str, s
             f"{location}: no connected app, external client app or settings of an org in this folder;"
             " give the folder that holds them"
         )
-    return assemble(name, source, location, files, taken_at)
+    return assemble(origin, files)
 
 
 def _walk(folder: str, root: str) -> Iterator[tuple[os.DirEntry[str], str]]:

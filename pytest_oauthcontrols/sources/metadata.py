@@ -41,6 +41,9 @@ class SourceError(Exception):
 class UnreadableFile(Exception):
     """One file that cannot be read; the message names it, and the line where there is one."""
 
+    managed = False
+    """Whether it belongs to an app that was installed from a package, whose publisher alone can read it."""
+
 
 class MetadataFile(NamedTuple):
     """A file that a source found."""

@@ -1,0 +1,189 @@
+"""Credentials into an access token, by simple-salesforce where there is anything to exchange."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from requests import Response
+from simple_salesforce.exceptions import SalesforceAuthenticationFailed
+from simple_salesforce.login import SalesforceLogin
+
+from pytest_oauthcontrols.credentials import (
+    AccessToken,
+    ClientCredentials,
+    Credentials,
+    JwtBearer,
+    JwtBearerFile,
+    Password,
+    SalesforceCli,
+)
+from pytest_oauthcontrols.sources.metadata import SourceError
+from pytest_oauthcontrols.sources.transport import Refusal, Transport, parse_answer
+
+_LAST_SOAP_LOGIN = "64.0"
+"""Newest API version whose SOAP API has a login."""
+
+_DOMAIN = ".salesforce.com"
+_LOGIN_HOSTS = ("login", "test")
+
+
+class Session(NamedTuple):
+    """A login."""
+
+    access_token: str
+    host: str
+    """Host, and port where it is not 443, of the org's My Domain."""
+    org_id: str | None
+    """The org's id, where the login told it."""
+
+
+def log_in(credentials: Credentials, transport: Transport) -> Session:
+    """Return a session of the org, and allow the transport to send to it.
+
+    Raises `SourceError` for credentials that cannot be used, and `Refusal` for those that Salesforce refuses.
+    """
+    org_id = None
+    if isinstance(credentials, SalesforceCli):
+        from pytest_oauthcontrols.sources.salesforce_cli import ask
+
+        token, address, org_id = ask(credentials.cli)
+        host = _host(address)
+    elif isinstance(credentials, AccessToken):
+        token, host = credentials.access_token, _host(credentials.instance_url)
+    else:
+        token, host, org_id = _exchange(credentials, transport)
+    transport.secrets.add(token)
+    transport.hosts.add(host)
+    return Session(token, host, org_id or _org_id(token))
+
+
+def renewable(credentials: Credentials) -> bool:
+    """Tell whether another login gives another access token."""
+    return not isinstance(credentials, AccessToken)
+
+
+def _exchange(credentials: Credentials, transport: Transport) -> tuple[str, str, str | None]:
+    """Return access token, host and the org's id, if it is said, for credentials that Salesforce exchanges."""
+    options = _options(credentials, transport)
+    answers: list[Response] = []
+    transport.hooks["response"] = [lambda answer, **_: answers.append(answer)]
+    try:
+        token, host = SalesforceLogin(session=transport, sf_version=_LAST_SOAP_LOGIN, **options)
+        if isinstance(credentials, Password):
+            # simple-salesforce takes '-api' out of the host's name, which would make it somebody else's.
+            host = urlsplit(str(parse_answer(answers[-1].content).findtext(".//{*}serverUrl"))).netloc
+    except (SalesforceAuthenticationFailed, ValueError, TypeError, AttributeError):
+        # An answer of status 200 that is not what simple-salesforce expects.
+        raise Refusal("NO_TOKEN", "the answer holds no access token") from None
+    finally:
+        transport.hooks["response"] = []
+    if not token or not host:
+        raise Refusal("NO_TOKEN", "the answer holds no access token")
+    identity = re.search(r"/id/(00D[A-Za-z0-9]{15})/", answers[-1].text)
+    return token, _host(f"https://{host}"), identity and identity[1]
+
+
+def _options(credentials: Credentials, transport: Transport) -> dict[str, Any]:
+    """Return what simple-salesforce is told, and tell the transport what is secret and which host it is sent to."""
+    if isinstance(credentials, JwtBearer | JwtBearerFile):
+        label = _label(credentials.login)
+        transport.hosts.add(label + _DOMAIN)
+        key = _private_key(credentials)
+        transport.secrets |= {credentials.consumer_key, key}
+        sandbox = label == "test" or ".sandbox" in label or "--" in label
+        return {
+            "username": credentials.username,
+            "consumer_key": credentials.consumer_key,
+            "privatekey": key,
+            # The audience is Salesforce's own host, whichever host the assertion is sent to.
+            "domain": "test" if sandbox else "login",
+            "instance_url": label,
+        }
+    if isinstance(credentials, ClientCredentials):
+        label = _label(credentials.my_domain)
+        if label in _LOGIN_HOSTS:
+            raise SourceError(f"my_domain is '{credentials.my_domain}'; client credentials need the org's own host")
+        transport.hosts.add(label + _DOMAIN)
+        transport.secrets |= {credentials.consumer_key, credentials.consumer_secret}
+        return {
+            "consumer_key": credentials.consumer_key,
+            "consumer_secret": credentials.consumer_secret,
+            "domain": label,
+        }
+    assert isinstance(credentials, Password)
+    label = _label(credentials.login)
+    transport.hosts.add(label + _DOMAIN)
+    transport.secrets |= {one for one in (credentials.password, credentials.security_token) if one}
+    return {
+        "username": credentials.username,
+        "password": credentials.password,
+        "security_token": credentials.security_token,
+        "domain": label,
+    }
+
+
+def _label(login: str) -> str:
+    """Return what stands before `.salesforce.com` in the host to log in to."""
+    host = (urlsplit(login).hostname or "") if "//" in login else login.partition("/")[0].lower()
+    label = host.removesuffix(_DOMAIN)
+    if label not in _LOGIN_HOSTS and (label == host or re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", label) is None):
+        raise SourceError(f"'{login}' is no host to log in to: give login, test, or My Domain (acme.my.salesforce.com)")
+    return label
+
+
+def _host(address: str) -> str:
+    """Return host and port of an org's address."""
+    parts = urlsplit(address if "//" in address else f"https://{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme != "https" or not host or parts.username is not None:
+        raise SourceError(f"'{address}' is no address of an org: give https:// and the host of its My Domain")
+    if host in (f"login{_DOMAIN}", f"test{_DOMAIN}"):
+        raise SourceError(f"'{address}' is where people log in, not the org: give the address of its My Domain")
+    return host if port in (None, 443) else f"{host}:{port}"
+
+
+def _private_key(credentials: JwtBearer | JwtBearerFile) -> str:
+    """Return the key that signs the assertion; PEM."""
+    if isinstance(credentials, JwtBearer):
+        shown = "private_key"
+        # Variables of CI systems often hold the key in one line.
+        text = credentials.private_key.replace("\\n", "\n")
+    else:
+        shown = f"private_key_file {credentials.private_key_file}"
+        try:
+            text = Path(credentials.private_key_file).read_text("ascii")
+        except OSError as error:
+            raise SourceError(f"{shown}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SourceError(f"{shown}: is no private key in PEM format") from None
+    try:
+        key = load_pem_private_key(text.encode(), password=None)
+    except TypeError:
+        raise SourceError(f"{shown}: is encrypted; give it without a passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise SourceError(f"{shown}: is no private key in PEM format") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise SourceError(f"{shown}: is no RSA key, which Salesforce needs (RS256)")
+    return text
+
+
+def _org_id(token: str) -> str | None:
+    """Return the org's id, 18 characters, which an opaque access token begins with."""
+    found = re.match(r"(00D[A-Za-z0-9]{12})(?:[A-Za-z0-9]{3})?!", token)
+    if found is None:
+        return None
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+    parts = (found[1][start : start + 5] for start in (0, 5, 10))
+    # The last three characters say which of the others are capitals, so that ids differ without regard to case too.
+    return found[1] + "".join(
+        letters[sum(char.isupper() << place for place, char in enumerate(part))] for part in parts
+    )

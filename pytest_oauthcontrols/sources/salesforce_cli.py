@@ -1,0 +1,107 @@
+"""What the Salesforce CLI (`sf`) knows of an org: its address, and an access token that it keeps fresh."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from typing import Any, NamedTuple
+
+from pytest_oauthcontrols.sources.metadata import SourceError
+
+TIMEOUT = 90
+"""Seconds that one command may take; a cold start with a refresh of the token takes ten at times."""
+
+_QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_SKIP_NEW_VERSION_CHECK": "true", "FORCE_COLOR": "0"}
+_NAME = re.compile(r"[\w][\w .@+'-]*")
+_REDACTED = "[REDACTED]"
+
+
+class Failure(Exception):
+    """The CLI's own error; `name` is that of its error class."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.name = name
+        self.message = message
+
+
+class Target(NamedTuple):
+    """An org that the CLI is logged in to."""
+
+    access_token: str
+    instance_url: str
+    org_id: str | None
+
+
+def ask(target: str) -> Target:
+    """Return what the CLI knows of an org, by alias or username.
+
+    Raises `SourceError` where the CLI is missing, too slow, not logged in to such an org, or not understood.
+    """
+    program = shutil.which("sf")
+    if program is None:
+        raise SourceError(
+            f"there is no org called '{target}' in oauthcontrols.yaml, and the Salesforce CLI (sf), which may know it, is"
+            f" not installed; give 'demo', or a path (./{target} for a folder)"
+        )
+    if _NAME.fullmatch(target) is None:
+        raise SourceError(f"'{target}' is no alias or username of the Salesforce CLI")
+    try:
+        shown = _run(program, "display", target)
+    except Failure as failure:
+        raise SourceError(_explained(target, failure)) from None
+    try:
+        token = _run(program, "show-access-token", target).get("accessToken")
+    except Failure:
+        # The command is younger than the token that `display` used to show.
+        token = shown.get("accessToken")
+    address, org_id = shown.get("instanceUrl"), shown.get("id")
+    if not isinstance(token, str) or token.startswith(_REDACTED) or not isinstance(address, str):
+        raise SourceError(
+            f"the Salesforce CLI shows no access token of '{target}'; update it (sf update), or log in again:"
+            f" sf org login web --alias {target}"
+        )
+    return Target(token, address, org_id if isinstance(org_id, str) else None)
+
+
+def _run(program: str, command: str, target: str) -> dict[str, Any]:
+    words = ["org", "display"] if command == "display" else ["org", "auth", command]
+    try:
+        done = subprocess.run(  # noqa: S603  (no shell, and the name is checked)
+            [program, *words, "--target-org", target, "--json"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            env={**os.environ, **_QUIET},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SourceError(
+            f"the Salesforce CLI said nothing about '{target}' for {TIMEOUT} s; try 'sf org {command} --target-org"
+            f" {target}' by hand"
+        ) from None
+    except OSError as error:
+        raise SourceError(f"the Salesforce CLI ({program}) cannot be run: {error.strerror}") from None
+    # Plugins print warnings before the answer.
+    text = done.stdout.decode("utf-8", "replace")
+    try:
+        said = json.loads(text[text.index("{") :])
+        status, result = said["status"], said.get("result")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Failure("NotUnderstood", f"it ended with status {done.returncode} and no JSON") from None
+    if status != 0 or not isinstance(result, dict):
+        raise Failure(str(said.get("name")), " ".join(str(said.get("message")).split()))
+    return result
+
+
+def _explained(target: str, failure: Failure) -> str:
+    again = f"sf org login web --alias {target}"
+    if failure.name in ("NamedOrgNotFoundError", "NamedOrgNotFound", "NoAuthInfoFound"):
+        return (
+            f"there is no org called '{target}' in oauthcontrols.yaml or in the Salesforce CLI; log in with '{again}',"
+            f" or give a path (./{target} for a folder)"
+        )
+    return f"the Salesforce CLI cannot reach '{target}': {failure.message} ({failure.name}); log in with '{again}'"

@@ -1,0 +1,97 @@
+"""Several orgs at once, each in a thread of its own.
+
+One that cannot be read leaves the others alone, and none is waited for when the run ends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.sources.metadata import SourceError
+
+Say: TypeAlias = Callable[[str], None]
+Reader: TypeAlias = Callable[[Say], Org]
+
+_TICK = 0.2
+"""Seconds between two looks at what the threads do."""
+
+
+class Doing:
+    """What is being done for one org, and for how long."""
+
+    def __init__(self) -> None:
+        self.what = "starting"
+        self._started = time.monotonic()
+
+    def say(self, what: str) -> None:
+        """Note what is being done."""
+        self.what = what
+
+    @property
+    def seconds(self) -> int:
+        """Seconds since the start."""
+        return int(time.monotonic() - self._started)
+
+
+class Stopped(Exception):
+    """The run ended while an org was being read."""
+
+
+class Patience:
+    """How long the reading of an org may take, from when it starts; it ends at once when the run does."""
+
+    def __init__(self, seconds: float, stop: threading.Event) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._stop = stop
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self._end - time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than is left; raise `Stopped` if the run ends."""
+        if self._stop.wait(max(0.0, min(seconds, self.left))):
+            raise Stopped
+
+
+def read_together(
+    readers: Mapping[str, Reader], stop: threading.Event, show: Callable[[Mapping[str, Doing]], None]
+) -> dict[str, Org | SourceError]:
+    """Return what each reader returned, or why it could not; `show` is told of those at work, a few times a second.
+
+    Whatever else a reader raises is raised here. However it ends, `stop` then tells readers that wait to give up.
+    """
+    doing = {name: Doing() for name in readers}
+    done: dict[str, Org | BaseException] = {}
+
+    def read(name: str) -> None:
+        try:
+            done[name] = readers[name](doing[name].say)
+        except BaseException as error:  # noqa: BLE001  (raised again in the main thread)
+            done[name] = error
+
+    # Daemons, because a thread that waits for an answer must not keep an interrupted run from ending.
+    threads = [threading.Thread(target=read, args=(name,), daemon=True) for name in readers]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                # A join without a limit cannot be interrupted on Windows.
+                thread.join(_TICK)
+                show({name: one for name, one in doing.items() if name not in done})
+    finally:
+        stop.set()
+    found: dict[str, Org | SourceError] = {}
+    for name in readers:
+        result = done[name]
+        if isinstance(result, BaseException) and not isinstance(result, SourceError):
+            raise result
+        found[name] = result
+    return found

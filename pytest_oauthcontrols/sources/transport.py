@@ -1,0 +1,206 @@
+"""HTTPS to one org and its login host: what may be sent where, how long to wait, and what a refusal says.
+
+Whatever simple-salesforce sends goes through here too. Certificates are checked; proxies and CA bundles are those of
+the environment, as requests knows them.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from lxml import etree
+
+from pytest_oauthcontrols.sources.metadata import SourceError
+from pytest_oauthcontrols.sources.together import Patience
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of the longest answer that is read: Salesforce's own limit is 50 MB."""
+
+PAUSES = (1.0, 2.0, 4.0)
+"""Seconds between a request and its repetition."""
+
+_CONNECT = 10
+_READ = 60
+_LONGEST_QUOTE = 300
+TRANSIENT = frozenset(
+    [
+        "UNREACHABLE",
+        "WEB_PAGE",
+        "BAD_MESSAGE",
+        "SERVER_UNAVAILABLE",
+        "UNABLE_TO_LOCK_ROW",
+        "HTTP_420",
+        "HTTP_429",
+        "HTTP_502",
+        "HTTP_503",
+        "HTTP_504",
+    ]
+)
+"""Codes of what may pass in a moment."""
+
+_REPEATED_ONCE = "UNKNOWN_EXCEPTION"
+_TOKEN = re.compile(r"00D\w{12,15}!\S+|eyJ[\w-]+\.[\w-]+(\.[\w-]*)?")
+
+
+class Refusal(Exception):
+    """An answer that is none; `code` is Salesforce's, OAuth's, or `HTTP_` with the status."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+
+class Transport(requests.Session):
+    """A session that sends nothing to a host that it was not told of, and repeats what failed for a moment only.
+
+    Every answer that is no success raises `Refusal`.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        super().__init__()
+        self.patience = patience
+        self.hosts: set[str] = set()
+        self.secrets: set[str] = set()
+        """What must never be shown, should an answer repeat it."""
+        self.requests = 0
+        """How many requests were sent."""
+        # Else requests would put a password of ~/.netrc in the place of the access token.
+        self.auth = lambda request: request
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
+        """Send a request, up to three times more where the failure may pass."""
+        parts = urlsplit(str(url))
+        if parts.scheme != "https" or parts.netloc.lower() not in self.hosts:
+            raise SourceError(f"was to be sent on to {parts.scheme}://{parts.hostname}, which is not the org")
+        for pause in (*PAUSES, None):
+            try:
+                return self._send(method, url, *args, **options)
+            except Refusal as refusal:
+                passing = refusal.code in TRANSIENT or (refusal.code == _REPEATED_ONCE and pause == PAUSES[0])
+                if pause is None or not passing or self.patience.left <= 0:
+                    raise
+            self.patience.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311  (spreads load, protects nothing)
+        raise AssertionError("the last pause ends the loop")
+
+    def _send(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
+        self.requests += 1
+        # A redirect would take the session id along in the body.
+        options |= {"allow_redirects": False, "stream": True}
+        options["timeout"] = (_CONNECT, max(1.0, min(_READ, self.patience.left)))
+        try:
+            response = super().request(method, url, *args, **options)
+            with response:
+                content = b"".join(self._chunks(response))
+        except requests.exceptions.SSLError as error:
+            raise Refusal("CERTIFICATE", self.clean(_cause(error))) from None
+        except requests.exceptions.ProxyError as error:
+            raise Refusal("PROXY", self.clean(_cause(error))) from None
+        except requests.RequestException as error:
+            raise Refusal("UNREACHABLE", self.clean(_cause(error))) from None
+        response._content = content  # noqa: SLF001  (requests reads answers of any length, and has no limit to set)
+        refusal = _refusal(response, content)
+        if refusal is not None:
+            raise Refusal(refusal[0], self.clean(refusal[1]))
+        return response
+
+    def _chunks(self, response: requests.Response) -> Any:
+        length = 0
+        for chunk in response.iter_content(1 << 18):
+            length += len(chunk)
+            if length > MAX_ANSWER:
+                raise Refusal("TOO_LONG", f"more than {MAX_ANSWER // 1024 // 1024} MiB")
+            if self.patience.left <= 0:
+                raise Refusal("UNREACHABLE", "the time was up in the middle of the answer")
+            yield chunk
+
+    def clean(self, text: str) -> str:
+        """Return a text of an answer as one short line without any secret."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        text = " ".join(_TOKEN.sub("***", text).split())
+        return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+
+
+def _cause(error: Exception) -> str:
+    """Return what went wrong, without the addresses and objects that libraries put around it."""
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    text = str(error)
+    for sign, meaning in _CAUSES.items():
+        if sign in text:
+            return meaning
+    return type(error).__name__
+
+
+_CAUSES = {
+    "CERTIFICATE_VERIFY_FAILED": "the certificate is not trusted",
+    "IncompleteRead": "the answer was cut short",
+    "Failed to resolve": "the host is not known",
+    "NameResolutionError": "the host is not known",
+    "refused": "the connection was refused",
+    "Tunnel connection failed": "the proxy does not let it through",
+    "reset": "the connection was reset",
+    "aborted": "the connection was closed",
+}
+
+
+def _refusal(response: requests.Response, content: bytes) -> tuple[str, str] | None:
+    """Return code and text of an answer that is no success."""
+    status = response.status_code
+    start = content[:200].lstrip().lower()
+    if b"<h1>bad message 400</h1>" in start:
+        return "BAD_MESSAGE", "Bad Message 400"
+    if 300 <= status < 400:
+        return f"HTTP_{status}", f"it sends on to {urlsplit(response.headers.get('Location', '')).hostname}"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "WEB_PAGE", f"status {status} with a web page, as during maintenance"
+    if status < 300:
+        return None
+    found = _fault(content) if start.startswith(b"<") else _rest_error(response)
+    return found or (f"HTTP_{status}", response.reason or "no reason is given")
+
+
+def _fault(content: bytes) -> tuple[str, str] | None:
+    """Return code and text of a SOAP fault."""
+    try:
+        root = parse_answer(content)
+    except Refusal:
+        return None
+    said = {etree.QName(element).localname: (element.text or "").strip() for element in root.iter("{*}*", "*")}
+    code = said.get("exceptionCode") or said.get("faultcode", "").rpartition(":")[2]
+    text = said.get("exceptionMessage") or said.get("faultstring", "")
+    return (code, text.removeprefix(f"{code}: ")) if code else None
+
+
+def _rest_error(response: requests.Response) -> tuple[str, str] | None:
+    """Return code and text of an error of the REST API, or of the OAuth endpoint."""
+    try:
+        said = response.json()
+    except ValueError:
+        return None
+    if isinstance(said, list) and said and isinstance(said[0], dict):
+        return str(said[0].get("errorCode")), str(said[0].get("message"))
+    if isinstance(said, dict) and "error" in said:
+        return str(said["error"]), str(said.get("error_description", ""))
+    return None
+
+
+_PARSER = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+)
+
+
+def parse_answer(content: bytes) -> etree._Element:
+    """Return the XML of an answer; raise `Refusal` for what is none, or declares a document type."""
+    try:
+        root = etree.fromstring(content, _PARSER)
+    except etree.XMLSyntaxError:
+        raise Refusal("NOT_XML", "the answer is no XML, or was cut short") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Refusal("NOT_XML", "the answer declares a document type, which Salesforce's never do")
+    return root
