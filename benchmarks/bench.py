@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -28,10 +33,15 @@ from lxml import etree
 
 from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.catalogue import Verdict, load
+from pytest_oauthcontrols.credentials import AccessToken
 from pytest_oauthcontrols.evaluation import cases, evaluate
 from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.sources import metadata_api
 from pytest_oauthcontrols.sources.assembly import Origin, now
+from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.directory import read_directory
+from pytest_oauthcontrols.sources.org import read_org
+from pytest_oauthcontrols.sources.together import Patience
 
 HERE = Path(__file__).parent
 DEMO = Path(str(files("pytest_oauthcontrols"))) / "demo"
@@ -190,6 +200,52 @@ def unused() -> tuple[Callable[[], float], Callable[[], float]]:
     return run, lambda: run("-p", "no:oauthcontrols")
 
 
+def serve(end: multiprocessing.connection.Connection) -> None:
+    """Emulate an org of 1,008 apps in a process of its own, and send how to reach it."""
+    sys.path.insert(0, str(HERE.parent))
+    from tests.salesforce import FakeOrg, emulator, mdapi_files
+
+    content = mdapi_files(write_demo(Path(tempfile.mkdtemp()), 84))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    with emulator() as salesforce:
+        org = salesforce.add(FakeOrg(files=content, archive=packed.getvalue()))
+        token = AccessToken(access_token=org.token, instance_url=f"https://{org.my_domain}")
+        end.send((salesforce.environment, token))
+        threading.Event().wait()
+
+
+def live() -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return what reads 1,008 apps of an emulated org, and what only downloads and unpacks the same archive.
+
+    Neither waits for the org to put the archive together.
+    """
+    metadata_api.FIRST_POLL = 0.001
+    ours_end, its_end = multiprocessing.Pipe()
+    multiprocessing.get_context("spawn").Process(target=serve, args=(its_end,), daemon=True).start()
+    environment, token = ours_end.recv()
+    os.environ.update(environment)
+
+    def ours() -> float:
+        gc.collect()
+        start = time.perf_counter()
+        assert len(read_org("bench", token, Patience(60, threading.Event()), lambda doing: None).apps) == 84 * 12
+        return time.perf_counter() - start
+
+    def download() -> float:
+        gc.collect()
+        start = time.perf_counter()
+        connection = Connection(token, Patience(60, threading.Event()))
+        with zipfile.ZipFile(io.BytesIO(metadata_api.retrieve(connection, lambda: None).archive)) as archive:
+            for member in archive.infolist():
+                archive.read(member)
+        return time.perf_counter() - start
+
+    return (lambda: min(ours() for _ in range(5))), (lambda: min(download() for _ in range(5)))
+
+
 def suite_against_itself(failing: bool) -> tuple[Callable[[], float], Callable[[], float]]:
     """Return what runs 40,000 cases and what runs 10,000."""
     return suite_and_bare(40_000, failing)[0], suite_and_bare(10_000, failing)[0]
@@ -216,6 +272,7 @@ RATIOS: dict[str, tuple[str, float, Callable[[], tuple[Callable[[], float], Call
         1,
     ),
     "evaluate": ("parsing and evaluating 1,008 apps against lxml alone", 2.5, parse_and_evaluate, 2),
+    "live": ("reading 1,008 apps of an org against downloading and unpacking the same archive", 2.0, live, 2),
     "unused": ("a trivial test with the plugin unused against without it", 1.05, unused, 4),
 }
 

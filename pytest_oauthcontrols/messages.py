@@ -25,7 +25,11 @@ def plain(text: str) -> str:
 
 def origin(org: Org) -> str:
     """Return what an org was read from, in words."""
-    return "the sample org" if org.source == "demo" else plain(f"{org.source} {org.location}")
+    if org.source == "demo":
+        return "the sample org"
+    if org.source == "snapshot" and org.snapshot is not None:
+        return plain(f"snapshot {org.snapshot.file} of {org.location}")
+    return plain(f"{org.source} {org.location}")
 
 
 def title(finding: Finding) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_oauthcontrols import results
+from pytest_oauthcontrols import output, results
 from pytest_oauthcontrols.assessment import Assessment, Case
 from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.cvss import Severity
@@ -39,7 +39,7 @@ class Reporter:
             return None
         path = self._config.invocation_params.dir / given
         try:
-            results.check_writable(path)
+            output.check_writable(path)
         except OSError as error:
             raise pytest.UsageError(f"--sf-json={given}: cannot be written: {error.strerror}") from None
         return path
@@ -90,7 +90,8 @@ class Reporter:
         if self._results_file is None or assessment_key not in self._config.stash or self._config.option.collectonly:
             return
         try:
-            results.write(self._results_file, results.document(self.assessment, self.findings.items()))
+            document = results.document(self.assessment, self.findings.items())
+            output.write(self._results_file, results.encode(document))
         except OSError as error:
             message = f"--sf-json={self._config.option.sf_json}: cannot be written: {error.strerror}"
             pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
@@ -105,6 +106,8 @@ def tool(assessment: Assessment) -> str:
 
 def reading(org: Org) -> str:
     """Return what was read, when and from what."""
+    if not org.readable:
+        return plain(f"{org.name}: could not be read")
     when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} (sha256 {org.sha256[:12]})"
 
@@ -146,10 +149,20 @@ def summary(assessment: Assessment, findings: Iterable[Finding]) -> Iterable[str
     found = list(findings)
     for org in assessment.orgs:
         verdicts = Counter(finding.verdict for finding in found if finding.org is org)
+        if not org.readable:
+            yield plain(f"{org.name}: could not be read, so nothing of it was assessed")
+            continue
         yield plain(f"{org.name}: {apps_in_words(org)}, {_count(sum(verdicts.values()), 'case')}")
         if not org.apps:
             yield "  0 apps were found: nothing but the org's own settings was assessed"
         yield "  " + ", ".join(f"{verdicts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict)
+        if org.api_calls:
+            yield f"  read with {_count(org.api_calls, 'API call')}"
+        if org.snapshot is not None:
+            yield plain(f"  snapshot: {org.snapshot.file}")
+            yield f"    sha256 {org.snapshot.sha256}"
+        for problem in org.problems:
+            yield plain(f"  not read: {problem}")
         for note in org.notes[:_NOTES]:
             yield plain(f"  note: {note}")
         if len(org.notes) > _NOTES:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from pytest_oauthcontrols.assessment import Assessment
@@ -84,22 +81,6 @@ def _evidence(setting: Setting) -> dict[str, Any]:
     return {"setting": setting.name, "state": "unreadable", "value": None, "source": None, "line": None}
 
 
-def check_writable(path: Path) -> None:
-    """Make the folder of a file that is to be written; raise `OSError` where the file cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    partial = _partial(path)
-    partial.touch()
-    partial.unlink()
-
-
-def write(path: Path, results: dict[str, Any]) -> None:
-    """Write results to a file; a write that is cut short leaves the file that was there."""
-    partial = _partial(path)
-    partial.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    partial.replace(path)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
+def encode(results: dict[str, Any]) -> bytes:
+    """Return the content of the results file."""
+    return (json.dumps(results, indent=1) + "\n").encode()

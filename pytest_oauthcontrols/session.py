@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols import configuration, snapshot, sources
+from pytest_oauthcontrols import configuration, output, snapshot, sources
 from pytest_oauthcontrols.assessment import Assessment, slugs
 from pytest_oauthcontrols.catalogue import load
 from pytest_oauthcontrols.configuration import Configuration
 from pytest_oauthcontrols.document import DocumentError
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.model import Org, Snapshot
 from pytest_oauthcontrols.progress import Progress
 from pytest_oauthcontrols.sources.assembly import now
 from pytest_oauthcontrols.sources.together import Patience, read_together
@@ -35,6 +36,12 @@ class Reading:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._base = config.invocation_params.dir
+        kept = config.option.sf_snapshot
+        if kept is not None and not hasattr(config, "workerinput"):
+            try:
+                output.check_writable(self._base / kept / "org.json")
+            except OSError as error:
+                raise pytest.UsageError(f"--sf-snapshot={kept}: cannot be written: {error.strerror}") from None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -99,10 +106,15 @@ class Reading:
         if shown is None:
             return orgs
         names = slugs((org, org.name, org.location) for org in orgs)
+        return [self._keep(org, Path(shown) / f"{names[org]}.json") if org.readable else org for org in orgs]
+
+    def _keep(self, org: Org, path: Path) -> Org:
+        content = snapshot.dump(org)
         try:
-            return [snapshot.write(org, self._base / shown, shown, names[org]) if org.readable else org for org in orgs]
+            output.write(self._base / path, content)
         except OSError as error:
-            raise sources.SourceError(f"--sf-snapshot={shown}: cannot be written: {error.strerror}") from None
+            raise sources.SourceError(f"{path}: cannot be written: {error.strerror}") from None
+        return replace(org, snapshot=Snapshot(path.as_posix(), sha256(content).hexdigest()))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from pytest_oauthcontrols.model import ORG, App, Org, Seen, Snapshot, Subject, Unreadable
@@ -70,20 +69,6 @@ def load(content: bytes, file: str) -> Org:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SnapshotError(f"{file}: is no snapshot that this tool has written ({error!r})") from None
     return replace(org, source="snapshot", snapshot=Snapshot(file, hashlib.sha256(content).hexdigest()))
-
-
-def write(org: Org, folder: Path, shown: str, name: str) -> Org:
-    """Write the snapshot of an org into a folder, and return the org with it; `shown` is the folder for people.
-
-    Raises `OSError` where it cannot be written. A write that is cut short leaves the file that was there.
-    """
-    content = dump(org)
-    partial = folder / f".{name}.json.partial"
-    partial.write_bytes(content)
-    partial.replace(folder / f"{name}.json")
-    return replace(
-        org, snapshot=Snapshot((Path(shown) / f"{name}.json").as_posix(), hashlib.sha256(content).hexdigest())
-    )
 
 
 def _bytes(said: Any) -> bytes:

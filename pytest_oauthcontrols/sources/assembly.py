@@ -190,16 +190,16 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     source = read.get(own_type) or next((path for key, path in read.items() if key not in _SAID), location)
     state = settings.get("distributionState")
     managed = found.managed or (isinstance(state, Seen) and state.value in MANAGED)
-    unread = _LIVE_ONLY
+    unread: Mapping[str, Unreadable] = {} if files.live else _LIVE_ONLY
     if kind != CONNECTED_APP:
         # An app without any of the three has no OAuth, and then nothing is missing.
         plugin = settings.get(f"{POLICIES}.isOauthPluginEnabled")
         enabled = plugin.value if isinstance(plugin, Seen) else files.live
         if managed or enabled or any(type_name in read for type_name in OAUTH_TYPES):
-            unread = unread | _lacking_oauth(name, read, managed)
+            unread = {**unread, **_lacking_oauth(name, read, managed)}
     if files.broken:
         by_hand = {type_name: why for type_name, why in unread.items() if why.manual and type_name in OAUTH_TYPES}
-        unread = unread | _in_broken_files(kind, read, files) | by_hand
+        unread = {**unread, **_in_broken_files(kind, read, files), **by_hand}
     app = App(
         managed=managed,
         settings=settings,
@@ -219,7 +219,7 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
 _SAID = {"declared": "the configuration", "inventory": "the configuration"}
 """What the configuration says of an app: always read, and empty until it is."""
 
-_LIVE_ONLY = {
+_LIVE_ONLY: Mapping[str, Unreadable] = {
     known.name: Unreadable(known.name, f"only a live org shows {known.name}", manual=True)
     for known in METADATA_TYPES.values()
     if known.live
@@ -268,7 +268,7 @@ def _values(component: Component) -> dict[str, object]:
 def _org_settings(files: _Files) -> dict[str, Any]:
     settings: dict[str, Seen | Unreadable] = {}
     read: dict[str, str] = {}
-    unread = dict(_LIVE_ONLY)
+    unread = {} if files.live else dict(_LIVE_ONLY)
     for name, components in files.org.items():
         component, others = _choose(components)
         if others:

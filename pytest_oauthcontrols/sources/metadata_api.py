@@ -19,7 +19,10 @@ FIRST_POLL = 2.0
 """Seconds until the first look at whether a retrieve has ended."""
 
 MOST_POLLS = 5
-"""Looks at whether a retrieve has ended; each wait is longer than the one before, and the last ends with the time."""
+"""Looks at whether a retrieve has ended; each wait is longer than the one before."""
+
+LAST_POLL = 0.9
+"""Part of the time after which the last look is due: the rest is for what it brings."""
 
 LISTED = ("ConnectedApp", "ExternalClientApplication", "ExtlClntAppGlobalOauthSettings")
 """Types whose components are counted; one call lists three."""
@@ -76,10 +79,10 @@ def _retrieve(connection: Connection, meanwhile: Callable[[], None]) -> Retrieve
         raise Refusal("NOT_XML", "the answer to the retrieve names no process")
     meanwhile()
     patience = connection.patience
-    growth = max(1.0, patience.seconds / FIRST_POLL) ** (1 / (MOST_POLLS - 1))
+    growth = max(1.0, LAST_POLL * patience.seconds / FIRST_POLL) ** (1 / (MOST_POLLS - 1))
     due, status = FIRST_POLL, "Pending"
     for _ in range(MOST_POLLS):
-        patience.wait(due - (patience.seconds - patience.left))
+        patience.wait(due - patience.spent)
         due *= growth
         answer = _look(connection, process)
         archive = _ZIP.search(answer)
@@ -92,10 +95,8 @@ def _retrieve(connection: Connection, meanwhile: Callable[[], None]) -> Retrieve
                     f"the retrieve ended as {connection.clean(status)}: {connection.clean(f'{code} {text}')}"
                 )
             return Retrieved(_unpacked(archive), tuple(_messages(connection, said)))
-        if patience.left <= 0:
-            break
     raise SourceError(
-        f"the retrieve had not ended after {patience.seconds:.0f} s (it is {connection.clean(status)}); run again, or"
+        f"the retrieve had not ended after {patience.spent:.0f} s (it is {connection.clean(status)}); run again, or"
         " allow more time with --sf-timeout"
     )
 

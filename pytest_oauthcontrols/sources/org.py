@@ -50,17 +50,19 @@ def read_org(name: str, credentials: Credentials, patience: Patience, say: Say) 
 
 def _read(name: str, connection: Connection, say: Say) -> Org:
     taken_at = now()
-    tokens = Records()
+    meanwhile: list[tuple[Records, list[Listed] | Refusal]] = []
 
-    def meanwhile() -> None:
-        nonlocal tokens
-        tokens = ask_tokens(connection)
+    def ask() -> None:
+        # A retrieve that has to be repeated has been waited for once.
+        if not meanwhile:
+            meanwhile.append((ask_tokens(connection), _list(connection, LISTED)))
 
     say("retrieving")
-    archive, messages = retrieve(connection, meanwhile)
+    archive, messages = retrieve(connection, ask)
     say("reading")
+    tokens, found = meanwhile[0]
     gaps = _Gaps(messages, connection.version)
-    listed = _list(connection, gaps)
+    listed = _counted(connection, found, gaps)
     with open_archive(io.BytesIO(archive), SOURCE) as unpacked:
         files = list(metadata_files(unpacked, SOURCE, joint=" "))
         files += _not_arrived(files, listed, gaps)
@@ -141,16 +143,25 @@ _DENIED = re.compile(r"proper permissions to access (\w+)")
 _UNAVAILABLE = re.compile(r"Entity type:? '(\w+)' is (?:unknown|not available)")
 
 
-def _list(connection: Connection, gaps: _Gaps) -> list[Listed]:
-    """Return the components that exist; where they cannot be counted, that is a problem of the org."""
-    types = [name for name in LISTED if name not in gaps.unavailable]
+def _list(connection: Connection, types: Iterable[str]) -> list[Listed] | Refusal:
     try:
         return list_components(connection, types)
     except Refusal as refusal:
-        reason = f"{SOURCE}: the org's apps could not be counted, so some may be missing: {explain(refusal)}"
+        return refusal
+
+
+def _counted(connection: Connection, found: list[Listed] | Refusal, gaps: _Gaps) -> list[Listed]:
+    """Return the components that exist; where they could not be counted, that is a problem of the org."""
+    types = [name for name in LISTED if name not in gaps.unavailable]
+    if isinstance(found, Refusal) and gaps.unavailable:
+        # An org refuses the whole list for one type that it does not have.
+        found = _list(connection, types)
+    if isinstance(found, Refusal):
+        reason = f"{SOURCE}: the org's apps could not be counted, so some may be missing: {explain(found)}"
         gaps.problems.append(reason)
         gaps.missing |= dict.fromkeys(types, reason)
         return []
+    return found
 
 
 def _not_arrived(files: Iterable[MetadataFile], listed: Iterable[Listed], gaps: _Gaps) -> Iterator[MetadataFile]:

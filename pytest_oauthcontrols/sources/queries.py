@@ -147,7 +147,6 @@ def _folded(label: str) -> str:
 
 
 def _with_policies(app: App, rows: list[dict[str, Any]], applications: Records, ambiguous: bool) -> App:
-    unread = {name: why for name, why in app.unread.items() if name != _APPLICATIONS}
     if len(rows) != 1 or ambiguous:
         reason = (
             f"several apps, or records of {_APPLICATIONS}, are called {app.label}"
@@ -156,7 +155,7 @@ def _with_policies(app: App, rows: list[dict[str, Any]], applications: Records, 
             if applications.gap is None
             else f"{_APPLICATIONS} could not be read: {applications.gap}"
         )
-        return replace(app, unread={**unread, _APPLICATIONS: Unreadable(_APPLICATIONS, reason)})
+        return replace(app, unread={**app.unread, _APPLICATIONS: Unreadable(_APPLICATIONS, reason)})
     settings = dict(app.settings)
     for column in METADATA_TYPES[CONNECTED_APP, _APPLICATIONS].fields:
         name, value = f"{_APPLICATIONS}.{column}", rows[0].get(column)
@@ -165,7 +164,7 @@ def _with_policies(app: App, rows: list[dict[str, Any]], applications: Records, 
             settings[name] = Seen(name, int(value), f"SOQL {_APPLICATIONS}")
         elif value is not None:
             settings[name] = Unreadable(name, f"{name} is '{str(value)[:60]}', no whole number")
-    return replace(app, settings=settings, unread=unread, read={**app.read, _APPLICATIONS: f"SOQL {_APPLICATIONS}"})
+    return replace(app, settings=settings, read={**app.read, _APPLICATIONS: f"SOQL {_APPLICATIONS}"})
 
 
 def _only_queried(labels: list[str], org: Org, complete: bool) -> Iterator[App]:
@@ -212,12 +211,11 @@ def add_tokens(org: Org, tokens: Records, applications: Records, others_seen: bo
 
 def _with_names(org: Org, name: str, values: list[str], gap: str | None, source: str) -> Org:
     component = name.partition(".")[0]
-    unread = {name: why for name, why in org.unread.items() if name != component}
     if gap is not None:
         why = Unreadable(component, f"{component} could not be read: {gap}")
-        return replace(org, unread={**unread, component: why})
+        return replace(org, unread={**org.unread, component: why})
     seen = Seen(name, tuple(sorted(values)), source)
-    return replace(org, settings={**org.settings, name: seen}, read={**org.read, component: source}, unread=unread)
+    return replace(org, settings={**org.settings, name: seen}, read={**org.read, component: source})
 
 
 def add_permissions(org: Org, assignments: Records) -> Org:
@@ -237,19 +235,16 @@ def add_permissions(org: Org, assignments: Records) -> Org:
 
 
 def _with_permissions(app: App, held: dict[str, set[str]], gap: str | None) -> App:
-    unread = {name: why for name, why in app.unread.items() if name != "RunAsUser"}
     user = _run_as(app)
     if user is None:
-        return replace(app, unread=unread)
+        return app
     if gap is not None or user.casefold() not in held:
         reason = f"the permissions of {user} could not be read: " + (
             gap
             or f"{_ASSIGNMENTS} does not show them in full; the auditing user needs View Setup and Configuration, and"
             " of a great many users the first ones are asked for"
         )
-        return replace(app, unread={**unread, "RunAsUser": Unreadable("RunAsUser", reason)})
+        return replace(app, unread={**app.unread, "RunAsUser": Unreadable("RunAsUser", reason)})
     source = f"SOQL {_ASSIGNMENTS}"
     seen = Seen("RunAsUser.Permissions", tuple(sorted(held[user.casefold()])), source)
-    return replace(
-        app, settings={**app.settings, seen.name: seen}, read={**app.read, "RunAsUser": source}, unread=unread
-    )
+    return replace(app, settings={**app.settings, seen.name: seen}, read={**app.read, "RunAsUser": source})

@@ -44,8 +44,8 @@ def ask(target: str) -> Target:
     program = shutil.which("sf")
     if program is None:
         raise SourceError(
-            f"there is no org called '{target}' in oauthcontrols.yaml, and the Salesforce CLI (sf), which may know it, is"
-            f" not installed; give 'demo', or a path (./{target} for a folder)"
+            f"there is no org called '{target}' in oauthcontrols.yaml, and the Salesforce CLI (sf), which may know it,"
+            f" is not installed; give 'demo', or a path (./{target} for a folder)"
         )
     if _NAME.fullmatch(target) is None:
         raise SourceError(f"'{target}' is no alias or username of the Salesforce CLI")

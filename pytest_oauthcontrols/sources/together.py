@@ -54,6 +54,11 @@ class Patience:
         """Seconds that are left."""
         return self._end - time.monotonic()
 
+    @property
+    def spent(self) -> float:
+        """Seconds that have passed."""
+        return self.seconds - self.left
+
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than is left; raise `Stopped` if the run ends."""
         if self._stop.wait(max(0.0, min(seconds, self.left))):

@@ -99,7 +99,9 @@ class Transport(requests.Session):
         except requests.exceptions.SSLError as error:
             raise Refusal("CERTIFICATE", self.clean(_cause(error))) from None
         except requests.exceptions.ProxyError as error:
-            raise Refusal("PROXY", self.clean(_cause(error))) from None
+            # One that is there and drops the connection has done what a network does.
+            turned_down = any(sign in str(error) for sign in ("Tunnel connection failed", "NewConnectionError"))
+            raise Refusal("PROXY" if turned_down else "UNREACHABLE", self.clean(_cause(error))) from None
         except requests.RequestException as error:
             raise Refusal("UNREACHABLE", self.clean(_cause(error))) from None
         response._content = content  # noqa: SLF001  (requests reads answers of any length, and has no limit to set)
@@ -146,6 +148,7 @@ _CAUSES = {
     "Tunnel connection failed": "the proxy does not let it through",
     "reset": "the connection was reset",
     "aborted": "the connection was closed",
+    "RemoteDisconnected": "the connection was closed",
 }
 
 
