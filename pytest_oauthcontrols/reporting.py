@@ -109,7 +109,9 @@ def reading(org: Org) -> str:
     if not org.readable:
         return plain(f"{org.name}: could not be read")
     when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} (sha256 {org.sha256[:12]})"
+    version = "" if org.api_version is None else f"API {org.api_version}, "
+    digest = f"{version}sha256 {org.sha256[:12]}"
+    return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} ({digest})"
 
 
 def apps_in_words(org: Org) -> str:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pytest_oauthcontrols.catalogue import load
+from pytest_oauthcontrols.configuration import FILE_NAME
+from pytest_oauthcontrols.configuration import load as load_configuration
+from pytest_oauthcontrols.credentials import Credentials, JwtBearerFile
+from pytest_oauthcontrols.sources.connection import explain
+from pytest_oauthcontrols.sources.transport import Refusal
+
+from .salesforce import Emulator, FakeOrg
+from .test_live import demo_files
 
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
@@ -53,15 +64,15 @@ def test_sample_is_what_a_run_prints(pytester: pytest.Pytester) -> None:
 
 
 def test_configuration_of_the_readme_is_understood(pytester: pytest.Pytester) -> None:
-    """The README's oauthcontrols.yaml is read without complaint and decides what it says."""
-    (text,) = blocks("yaml")
+    """What the README says of apps in oauthcontrols.yaml is read without complaint and decides what it says."""
+    (text,) = [block for block in blocks("yaml") if "\napps:" in block]
     assert list(yaml.safe_load(text)) == ["apps", "inventory"]
     (pytester.path / "oauthcontrols.yaml").write_text(text, "utf-8")
     pytester.makeini("[pytest]\n")
     cases = "Nightly_ETL and (sbs-oauth-003 or sbs-oauth-004) or Field_Service_Mobile-ca-code-credentials"
     result = pytester.runpytest("--sf-org=demo", "-k", cases)
     assert result.parseoutcomes()["passed"] == 2
-    result.stdout.fnmatch_lines(["*client_type = public: declared in the configuration", "*at oauthcontrols.yaml:3"])
+    result.stdout.fnmatch_lines(["*client_type = public: declared in the configuration", "*at oauthcontrols.yaml:4"])
     assert not [line for line in result.outlines if "no app is called" in line]
 
 
@@ -81,6 +92,53 @@ def test_commands_of_the_readme_work(pytester: pytest.Pytester) -> None:
     (typed,) = [command for command in shown if "demo" in command[1]]
     result = pytester.runpytest(typed[1], typed[2].strip('"'))
     assert result.parseoutcomes() == {"failed": 1}
+
+
+def test_every_way_to_log_in_is_in_the_readme(tmp_path: Path) -> None:
+    """The README shows each way to log in, as the configuration understands it, and no secret in plain text."""
+    (text,) = [block for block in blocks("yaml") if "\norgs:" in block]
+    path = tmp_path / FILE_NAME
+    path.write_text(text, "utf-8")
+    logins = load_configuration(path, FILE_NAME).logins
+    variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "value")
+    shown = {type(login.credentials(variables, tmp_path)) for login in logins.values()}
+    assert {JwtBearerFile, *shown} == set(get_args(Credentials))
+    assert "private_key_file:" in text
+    assert [name for name, login in logins.items() if login.warnings] == ["legacy"]
+
+
+@pytest.mark.parametrize("file", [".github/workflows/oauth-controls.yml", ".gitlab-ci.yml"])
+def test_ci_jobs_of_the_readme_assess_an_org(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator, file: str
+) -> None:
+    """The command of each job, with the variables that the job sets, logs in with a JWT and writes what is kept."""
+    (configuration,) = [block for block in blocks("yaml") if "\norgs:" in block]
+    (pytester.path / FILE_NAME).write_text(configuration, "utf-8")
+    pytester.makeini("[pytest]\n")
+    (job,) = [block for block in blocks("yaml") if block.startswith(f"# {file}")]
+    assert yaml.safe_load(job)
+    (command,) = [line.split("pytest ", 1)[1].split() for line in job.splitlines() if " pytest pytest_oauth" in line]
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    org = salesforce.add(
+        FakeOrg(my_domain="acme--uat.sandbox.my.salesforce.com", files=demo_files(), public_key=key.public_key())
+    )
+    values = {"UAT_USERNAME": org.username, "UAT_CONSUMER_KEY": org.consumer_key, "UAT_PRIVATE_KEY": pem}
+    for variable, value in values.items():
+        assert variable in job
+        monkeypatch.setenv(variable, value)
+    result = pytester.runpytest(*command)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["uat: 12 apps *"])
+    assert {path.name for path in (pytester.path / "out").iterdir()} == {"junit.xml", "results.json", "uat.json"}
+
+
+def test_permissions_that_errors_name_are_in_the_readme() -> None:
+    """Whatever permission a message asks for, the README's table has it."""
+    said = README.read_text("utf-8")
+    for permission in ("API Enabled", "Customize Application", "Modify Metadata Through Metadata API Functions"):
+        assert permission in explain(Refusal("INSUFFICIENT_ACCESS", ""))
+        assert f"| {permission} |" in said
 
 
 def main() -> None:
