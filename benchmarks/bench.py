@@ -231,13 +231,13 @@ def live() -> tuple[Callable[[], float], Callable[[], float]]:
     def ours() -> float:
         gc.collect()
         start = time.perf_counter()
-        assert len(read_org("bench", token, Patience(60, threading.Event()), lambda doing: None).apps) == 84 * 12
+        assert len(read_org("bench", token, Patience(60), lambda doing: None).apps) == 84 * 12
         return time.perf_counter() - start
 
     def download() -> float:
         gc.collect()
         start = time.perf_counter()
-        connection = Connection(token, Patience(60, threading.Event()))
+        connection = Connection(token, Patience(60))
         with zipfile.ZipFile(io.BytesIO(metadata_api.retrieve(connection, lambda: None).archive)) as archive:
             for member in archive.infolist():
                 archive.read(member)

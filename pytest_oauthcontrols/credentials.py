@@ -144,7 +144,7 @@ class Login:
 
     def _value(self, key: str, environment: Mapping[str, str]) -> str:
         def look_up(match: re.Match[str]) -> str:
-            value = environment.get(match[1], "")
+            value = environment.get(match[1], "").strip()
             if not value:
                 raise self.entry.error(f"the environment variable {match[1]} is not set", key)
             return value
@@ -163,7 +163,8 @@ def parse_logins(entry: Entry, reserved: Collection[str]) -> dict[str, Login]:
         raise entry.error("'orgs' must be a mapping of names to logins", "orgs")
     logins = {}
     for name, said in orgs.items():
-        if name in reserved or "/" in name or "\\" in name or name.lower().endswith((".zip", ".json")):
+        path = name in (".", "..") or "/" in name or "\\" in name or name.lower().endswith((".zip", ".json"))
+        if name in reserved or path:
             raise orgs.error(f"an org cannot be called '{name}', which --sf-org takes for something else", name)
         if not isinstance(said, Entry):
             raise orgs.error(f"'{name}' must be a mapping that says how to log in", name)
@@ -194,9 +195,10 @@ def from_environment(environment: Mapping[str, str]) -> AccessToken:
 
     Raises `DocumentError` where it, or the org's address, is not set.
     """
-    for variable in (TOKEN_VARIABLE, INSTANCE_VARIABLE):
-        if not environment.get(variable):
+    said = {variable: environment.get(variable, "").strip() for variable in (TOKEN_VARIABLE, INSTANCE_VARIABLE)}
+    for variable, value in said.items():
+        if not value:
             raise DocumentError(
                 f"--sf-org={ENVIRONMENT} needs {TOKEN_VARIABLE} and {INSTANCE_VARIABLE}; {variable} is not set"
             )
-    return AccessToken(access_token=environment[TOKEN_VARIABLE], instance_url=environment[INSTANCE_VARIABLE])
+    return AccessToken(access_token=said[TOKEN_VARIABLE], instance_url=said[INSTANCE_VARIABLE])

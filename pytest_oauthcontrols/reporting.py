@@ -109,8 +109,8 @@ def reading(org: Org) -> str:
     if not org.readable:
         return plain(f"{org.name}: could not be read")
     when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    version = "" if org.api_version is None else f"API {org.api_version}, "
-    digest = f"{version}sha256 {org.sha256[:12]}"
+    api = "" if org.api_version is None else f"API {org.api_version}, "
+    digest = f"{api}sha256 {org.sha256[:12]}"
     return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} ({digest})"
 
 

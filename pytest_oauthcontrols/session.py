@@ -6,7 +6,6 @@ credential leaves it.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -80,14 +79,14 @@ class Reading:
     def _read(self, configured: Configuration) -> list[Org]:
         """Return the orgs; one that cannot be read among others is an org with a problem."""
         option = self._config.option
-        stop = threading.Event()
+        patience = Patience(option.sf_timeout)
         readers = {
-            value: sources.reader(value, configured.logins, self._base, self._folder, Patience(option.sf_timeout, stop))
+            value: sources.reader(value, configured.logins, self._base, self._folder, patience)
             for value in dict.fromkeys(option.sf_org)
         }
         live = [value for value in readers if sources.is_live(value, configured.logins)]
         with Progress(self._config, live) as progress:
-            found = read_together(readers, stop, progress.show)
+            found = read_together(readers, patience, progress.show)
             failed = [_named(value, one) for value, one in found.items() if isinstance(one, sources.SourceError)]
             if len(failed) == len(found):
                 raise sources.SourceError("; ".join(failed))

@@ -127,8 +127,7 @@ def test_name_that_is_no_org(pytester: pytest.Pytester, monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", str(pytester.path))
     folder(pytester, {GOOD_PATH: GOOD})
     message = usage_error(run(pytester, org=org))
-    assert message.startswith(f"there is no org called '{org}' in oauthcontrols.yaml, and the Salesforce CLI (sf)")
-    assert "is not installed; give 'demo', or a path" in message
+    assert message.startswith(f"the Salesforce CLI (sf), which is asked for '{org}', is not installed; install it, or")
     assert f"./{org} for a folder" in message
 
 

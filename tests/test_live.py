@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -119,7 +118,7 @@ def read(monkeypatch: pytest.MonkeyPatch, fake: FakeOrg) -> Org:
     """Read a live org without assessing it."""
     monkeypatch.setenv("SF_ACCESS_TOKEN", fake.token)
     monkeypatch.setenv("SF_ORG_INSTANCE_URL", f"https://{fake.my_domain}")
-    patience = Patience(20, threading.Event())
+    patience = Patience(20)
     return reader("env", {}, Path(), Path(), patience)(lambda doing: None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -49,7 +50,7 @@ def reader(value: str, logins: Mapping[str, Login], base: Path, folder: Path, pa
     if value in logins:
         said = logins[value].credentials(os.environ, folder)
         if isinstance(said, Source):
-            return partial(_read, said.source, folder)
+            return partial(_read_named, value, said.source, folder)
     else:
         said = from_environment(os.environ) if value == ENVIRONMENT else SalesforceCli(value)
     return partial(_read_live, value, said, patience)
@@ -58,6 +59,11 @@ def reader(value: str, logins: Mapping[str, Login], base: Path, folder: Path, pa
 def _read(value: str, base: Path, say: Say) -> Org:
     say("reading")
     return read(value, base)
+
+
+def _read_named(name: str, value: str, base: Path, say: Say) -> Org:
+    say("reading")
+    return replace(_read_path(value, base), name=name)
 
 
 def _read_live(value: str, said: Credentials, patience: Patience, say: Say) -> Org:
@@ -77,6 +83,10 @@ def read(value: str, base: Path) -> Org:
 
         with as_file(files("pytest_oauthcontrols") / DEMO) as folder:
             return read_directory(folder, Origin(DEMO, DEMO, DEMO, now()))
+    return _read_path(value, base)
+
+
+def _read_path(value: str, base: Path) -> Org:
     path = base / value
     if not _exists(path):
         raise SourceError(f"{value}: there is no such file or folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 from xml.sax.saxutils import escape
@@ -111,7 +112,7 @@ class Connection:
         )
         try:
             page = ask(salesforce)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refusal("NOT_JSON", "the answer is no JSON, or was cut short") from None
         if not isinstance(page, dict) or not isinstance(page.get("records"), list):
             raise Refusal("NOT_JSON", "the answer holds no records")
@@ -156,8 +157,10 @@ class Connection:
         try:
             said = self._transport.get(f"{self.address}/services/data").json()
             newest = max(float(one["version"]) for one in said)
-        except (ValueError, TypeError, KeyError):
-            raise Refusal("NOT_JSON", "the list of API versions cannot be read") from None
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            newest = math.nan
+        if not math.isfinite(newest):
+            raise Refusal("NOT_JSON", "the list of API versions cannot be read")
         self._uncounted += self._transport.requests - before
         if newest < OLDEST_VERSION:
             raise SourceError(_too_old(newest))
@@ -182,7 +185,7 @@ def explain(refusal: Refusal) -> str:
     return f"{said}; {advice}" if advice else said
 
 
-_OWN = ("UNREACHABLE", "CERTIFICATE", "PROXY", "WEB_PAGE", "NOT_XML", "NOT_JSON", "NO_TOKEN", "TOO_LONG")
+_OWN = ("REDIRECT", "UNREACHABLE", "CERTIFICATE", "PROXY", "WEB_PAGE", "NOT_XML", "NOT_JSON", "NO_TOKEN", "TOO_LONG")
 """Codes that are not Salesforce's."""
 
 _PASSWORD = "check username, password and security token; every wrong try counts towards the user's lockout"  # noqa: S105  (advice)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from xml.parsers.expat import ExpatError
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -29,8 +30,10 @@ from pytest_oauthcontrols.sources.transport import Refusal, Transport, parse_ans
 _LAST_SOAP_LOGIN = "64.0"
 """Newest API version whose SOAP API has a login."""
 
+_SHORTEST_KEY = 2048
 _DOMAIN = ".salesforce.com"
 _LOGIN_HOSTS = ("login", "test")
+_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 class Session(NamedTuple):
@@ -78,12 +81,12 @@ def _exchange(credentials: Credentials, transport: Transport) -> tuple[str, str,
         if isinstance(credentials, Password):
             # simple-salesforce takes '-api' out of the host's name, which would make it somebody else's.
             host = urlsplit(str(parse_answer(answers[-1].content).findtext(".//{*}serverUrl"))).netloc
-    except (SalesforceAuthenticationFailed, ValueError, TypeError, AttributeError):
+    except (SalesforceAuthenticationFailed, ExpatError, ValueError, TypeError, AttributeError, RecursionError):
         # An answer of status 200 that is not what simple-salesforce expects.
         raise Refusal("NO_TOKEN", "the answer holds no access token") from None
     finally:
         transport.hooks["response"] = []
-    if not token or not host:
+    if not (isinstance(token, str) and token and host):
         raise Refusal("NO_TOKEN", "the answer holds no access token")
     identity = re.search(r"/id/(00D[A-Za-z0-9]{15})/", answers[-1].text)
     return token, _host(f"https://{host}"), identity and identity[1]
@@ -130,22 +133,32 @@ def _options(credentials: Credentials, transport: Transport) -> dict[str, Any]:
 
 def _label(login: str) -> str:
     """Return what stands before `.salesforce.com` in the host to log in to."""
-    host = (urlsplit(login).hostname or "") if "//" in login else login.partition("/")[0].lower()
+    host = _hostname(login) if "//" in login else login.partition("/")[0].lower()
     label = host.removesuffix(_DOMAIN)
     if label not in _LOGIN_HOSTS and (label == host or re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", label) is None):
         raise SourceError(f"'{login}' is no host to log in to: give login, test, or My Domain (acme.my.salesforce.com)")
     return label
 
 
+def _hostname(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
 def _host(address: str) -> str:
     """Return host and port of an org's address."""
-    parts = urlsplit(address if "//" in address else f"https://{address}")
     try:
-        host, port = parts.hostname, parts.port
+        parts = urlsplit(address if "//" in address else f"https://{address}")
+        host, port = parts.hostname or "", parts.port
+        valid = parts.scheme == "https" and parts.username is None and _HOST.fullmatch(host) is not None
     except ValueError:
-        host, port = None, None
-    if parts.scheme != "https" or not host or parts.username is not None:
-        raise SourceError(f"'{address}' is no address of an org: give https:// and the host of its My Domain")
+        valid = False
+    if not valid:
+        # It may hold a password, or be a token that was given in its place.
+        shown = f"'{address}'" if re.fullmatch(r"[\w.:/?#\[\]-]*", address) else "what is given"
+        raise SourceError(f"{shown} is no address of an org: give https:// and the host of its My Domain")
     if host in (f"login{_DOMAIN}", f"test{_DOMAIN}"):
         raise SourceError(f"'{address}' is where people log in, not the org: give the address of its My Domain")
     return host if port in (None, 443) else f"{host}:{port}"
@@ -173,6 +186,10 @@ def _private_key(credentials: JwtBearer | JwtBearerFile) -> str:
         raise SourceError(f"{shown}: is no private key in PEM format") from None
     if not isinstance(key, RSAPrivateKey):
         raise SourceError(f"{shown}: is no RSA key, which Salesforce needs (RS256)")
+    if key.key_size < _SHORTEST_KEY:
+        raise SourceError(
+            f"{shown}: has {key.key_size} bits; an RSA key for RS256 needs {_SHORTEST_KEY} or more (RFC 7518, 3.3)"
+        )
     return text
 
 

@@ -60,29 +60,32 @@ def retrieve(connection: Connection, meanwhile: Callable[[], None]) -> Retrieved
 
     Raises `SourceError` where it fails, does not end in time, or arrives incomplete twice.
     """
-    for _ in range(2):
+    lowered, incomplete = False, 0
+    while incomplete < 2:
         try:
             return _retrieve(connection, meanwhile)
         except _Incomplete:
-            continue
+            incomplete += 1
         except Refusal as refusal:
-            if refusal.code != "UNSUPPORTED_API_VERSION":
+            if refusal.code != "UNSUPPORTED_API_VERSION" or lowered:
                 raise
             connection.lower_version()
+            lowered = True
     raise SourceError("the archive of the retrieve arrived incomplete, twice; check the network and run again")
 
 
 def _retrieve(connection: Connection, meanwhile: Callable[[], None]) -> Retrieved:
+    patience = connection.patience
+    begun = patience.spent
     started = parse_answer(connection.call("retrieve", _request(connection.version)))
     process = started.findtext(".//{*}id") or ""
     if not re.fullmatch(r"\w{15,18}", process):
         raise Refusal("NOT_XML", "the answer to the retrieve names no process")
     meanwhile()
-    patience = connection.patience
-    growth = max(1.0, LAST_POLL * patience.seconds / FIRST_POLL) ** (1 / (MOST_POLLS - 1))
+    growth = max(1.0, LAST_POLL * patience.left / FIRST_POLL) ** (1 / (MOST_POLLS - 1))
     due, status = FIRST_POLL, "Pending"
     for _ in range(MOST_POLLS):
-        patience.wait(due - patience.spent)
+        patience.wait(begun + due - patience.spent)
         due *= growth
         answer = _look(connection, process)
         archive = _ZIP.search(answer)
@@ -154,6 +157,8 @@ def list_components(connection: Connection, types: Iterable[str]) -> list[Listed
     """Return the components of up to three types that exist, whether or not they can be retrieved."""
     queries = "".join(f"<queries><type>{name}</type></queries>" for name in types)
     answer = parse_answer(connection.call("listMetadata", f"{queries}<asOfVersion>{connection.version}</asOfVersion>"))
+    if not find_all(answer, "listMetadataResponse"):
+        raise Refusal("NOT_XML", "the answer is no list of components")
     found = []
     for one in find_all(answer, "listMetadataResponse/result"):
         said = {name: one.findtext(f"{{*}}{name}") or "" for name in ("type", "fullName", "id", "namespacePrefix")}

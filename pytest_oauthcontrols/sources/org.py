@@ -117,23 +117,25 @@ class _Gaps:
         type_ = _DENIED.search(message) or _UNAVAILABLE.search(message)
         if component is not None:
             type_name, full = component[1], component[2]
-            if type_name == "Settings":
-                self.missing[f"{full}Settings"] = reason
-            elif type_name in _APP_TYPES:
+            type_name = f"{full}Settings" if type_name == "Settings" else type_name
+            if type_name in _APP_TYPES:
                 self.components[type_name, full] = reason
-            else:
+            elif type_name in FILE_TYPES:
                 self.missing[type_name] = reason
             self.notes.append(reason)
         elif type_ is not None and _UNAVAILABLE.search(message) and type_[1] != "ConnectedApp":
             # An org whose edition has no external client apps.
             self.unavailable.add(type_[1])
             self.notes.append(reason)
+        elif type_ is not None and type_[1] == "Settings":
+            self.missing |= {name: reason for name, known in FILE_TYPES.items() if known.suffix == "settings"}
+            self.notes.append(reason)
         elif type_ is not None and type_[1] in FILE_TYPES and type_[1] not in _APP_TYPES:
             self.missing[type_[1]] = reason
             self.notes.append(reason)
         else:
             # What it is about, nobody can tell, or it may be an app that nobody can name.
-            self.missing.update({type_[1]: reason} if type_ else {})
+            self.missing |= {type_[1]: reason} if type_ and type_[1] in _APP_TYPES else {}
             self.problems.append(reason)
 
 

@@ -35,6 +35,7 @@ _RUN_AS_USER = {
     EXTERNAL_CLIENT_APP: f"{OAUTH_POLICIES}.clientCredentialsFlowUser",
 }
 
+_LONGEST_NUMBER = 15
 _APPLICATIONS = "ConnectedApplication"
 _TOKENS = "OauthToken"
 _ASSIGNMENTS = "PermissionSetAssignment"
@@ -53,20 +54,25 @@ def ask(connection: Connection, soql: str) -> Records:
     rows: list[dict[str, Any]] = []
     try:
         page = connection.query(soql)
-        rows += page["records"]
+        rows += _rows(page)
         while not page.get("done", True):
             if connection.calls >= MOST_CALLS:
                 total = page.get("totalSize")
                 return Records(
                     tuple(rows), f"{len(rows)} of {total} records were read, to spare the org's API requests"
                 )
-            page = connection.query_more(str(page["nextRecordsUrl"]))
-            rows += page["records"]
+            url = page.get("nextRecordsUrl")
+            if not isinstance(url, str) or not url.startswith("/"):
+                return Records(tuple(rows), "the next page of records is not named")
+            page = connection.query_more(url)
+            rows += _rows(page)
     except Refusal as refusal:
         return Records(tuple(rows), explain(refusal))
-    except KeyError:
-        return Records(tuple(rows), "the next page of records is not named")
-    return Records(tuple(row for row in rows if isinstance(row, dict)))
+    return Records(tuple(rows))
+
+
+def _rows(page: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in page["records"] if isinstance(row, dict)]
 
 
 def ask_tokens(connection: Connection) -> Records:
@@ -160,7 +166,7 @@ def _with_policies(app: App, rows: list[dict[str, Any]], applications: Records, 
     for column in METADATA_TYPES[CONNECTED_APP, _APPLICATIONS].fields:
         name, value = f"{_APPLICATIONS}.{column}", rows[0].get(column)
         # Picklists: their values are texts.
-        if isinstance(value, int | str) and str(value).isdecimal():
+        if isinstance(value, int | str) and str(value).isdecimal() and len(str(value)) <= _LONGEST_NUMBER:
             settings[name] = Seen(name, int(value), f"SOQL {_APPLICATIONS}")
         elif value is not None:
             settings[name] = Unreadable(name, f"{name} is '{str(value)[:60]}', no whole number")

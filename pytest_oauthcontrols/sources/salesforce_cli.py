@@ -10,6 +10,7 @@ import subprocess
 from typing import Any, NamedTuple
 
 from pytest_oauthcontrols.sources.metadata import SourceError
+from pytest_oauthcontrols.sources.transport import without_tokens
 
 TIMEOUT = 90
 """Seconds that one command may take; a cold start with a refresh of the token takes ten at times."""
@@ -17,6 +18,7 @@ TIMEOUT = 90
 _QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_SKIP_NEW_VERSION_CHECK": "true", "FORCE_COLOR": "0"}
 _NAME = re.compile(r"[\w][\w .@+'-]*")
 _REDACTED = "[REDACTED]"
+_UNKNOWN = ("NamedOrgNotFoundError", "NamedOrgNotFound", "NoAuthInfoFound")
 
 
 class Failure(Exception):
@@ -42,24 +44,29 @@ def ask(target: str) -> Target:
     Raises `SourceError` where the CLI is missing, too slow, not logged in to such an org, or not understood.
     """
     program = shutil.which("sf")
+    otherwise = f"or say in oauthcontrols.yaml how to log in, or give a path (./{target} for a folder)"
     if program is None:
         raise SourceError(
-            f"there is no org called '{target}' in oauthcontrols.yaml, and the Salesforce CLI (sf), which may know it,"
-            f" is not installed; give 'demo', or a path (./{target} for a folder)"
+            f"the Salesforce CLI (sf), which is asked for '{target}', is not installed; install it, {otherwise}"
         )
     if _NAME.fullmatch(target) is None:
         raise SourceError(f"'{target}' is no alias or username of the Salesforce CLI")
     try:
         shown = _run(program, "display", target)
     except Failure as failure:
-        raise SourceError(_explained(target, failure)) from None
+        again = f"log in with 'sf org login web --alias {target}'"
+        if failure.name in _UNKNOWN:
+            raise SourceError(f"the Salesforce CLI knows no org called '{target}'; {again}, {otherwise}") from None
+        raise SourceError(
+            f"the Salesforce CLI cannot reach '{target}': {failure.message} ({failure.name}); {again}"
+        ) from None
     try:
-        token = _run(program, "show-access-token", target).get("accessToken")
+        token = _run(program, "auth show-access-token", target).get("accessToken")
     except Failure:
         # The command is younger than the token that `display` used to show.
         token = shown.get("accessToken")
     address, org_id = shown.get("instanceUrl"), shown.get("id")
-    if not isinstance(token, str) or token.startswith(_REDACTED) or not isinstance(address, str):
+    if not isinstance(token, str) or not token or token.startswith(_REDACTED) or not isinstance(address, str):
         raise SourceError(
             f"the Salesforce CLI shows no access token of '{target}'; update it (sf update), or log in again:"
             f" sf org login web --alias {target}"
@@ -68,10 +75,9 @@ def ask(target: str) -> Target:
 
 
 def _run(program: str, command: str, target: str) -> dict[str, Any]:
-    words = ["org", "display"] if command == "display" else ["org", "auth", command]
     try:
         done = subprocess.run(  # noqa: S603  (no shell, and the name is checked)
-            [program, *words, "--target-org", target, "--json"],
+            [program, "org", *command.split(), "--target-org", target, "--json"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT,
@@ -85,23 +91,22 @@ def _run(program: str, command: str, target: str) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise SourceError(f"the Salesforce CLI ({program}) cannot be run: {error.strerror}") from None
-    # Plugins print warnings before the answer.
-    text = done.stdout.decode("utf-8", "replace")
-    try:
-        said = json.loads(text[text.index("{") :])
-        status, result = said["status"], said.get("result")
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise Failure("NotUnderstood", f"it ended with status {done.returncode} and no JSON") from None
-    if status != 0 or not isinstance(result, dict):
-        raise Failure(str(said.get("name")), " ".join(str(said.get("message")).split()))
+    said = _answer(done.stdout.decode("utf-8", "replace"))
+    if said is None:
+        raise Failure("NotUnderstood", f"it ended with status {done.returncode} and no JSON")
+    result = said.get("result")
+    if said["status"] != 0 or not isinstance(result, dict):
+        raise Failure(str(said.get("name")), without_tokens(str(said.get("message"))))
     return result
 
 
-def _explained(target: str, failure: Failure) -> str:
-    again = f"sf org login web --alias {target}"
-    if failure.name in ("NamedOrgNotFoundError", "NamedOrgNotFound", "NoAuthInfoFound"):
-        return (
-            f"there is no org called '{target}' in oauthcontrols.yaml or in the Salesforce CLI; log in with '{again}',"
-            f" or give a path (./{target} for a folder)"
-        )
-    return f"the Salesforce CLI cannot reach '{target}': {failure.message} ({failure.name}); log in with '{again}'"
+def _answer(text: str) -> dict[str, Any] | None:
+    """Return the answer in what the CLI printed: plugins print warnings around it."""
+    for start in re.finditer(r"\{", text):
+        try:
+            said, _ = json.JSONDecoder().raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(said, dict) and "status" in said:
+            return said
+    return None

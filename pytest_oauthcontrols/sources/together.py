@@ -19,6 +19,9 @@ Reader: TypeAlias = Callable[[Say], Org]
 _TICK = 0.2
 """Seconds between two looks at what the threads do."""
 
+_GRACE = 2.0
+"""Seconds after the end in which a reader may say itself what it has waited for."""
+
 
 class Doing:
     """What is being done for one org, and for how long."""
@@ -42,12 +45,12 @@ class Stopped(Exception):
 
 
 class Patience:
-    """How long the reading of an org may take, from when it starts; it ends at once when the run does."""
+    """How long the reading of orgs may take, from now; it ends at once when the run does."""
 
-    def __init__(self, seconds: float, stop: threading.Event) -> None:
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._end = time.monotonic() + seconds
-        self._stop = stop
+        self._stop = threading.Event()
 
     @property
     def left(self) -> float:
@@ -59,6 +62,10 @@ class Patience:
         """Seconds that have passed."""
         return self.seconds - self.left
 
+    def stop(self) -> None:
+        """Tell whoever waits to give up."""
+        self._stop.set()
+
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than is left; raise `Stopped` if the run ends."""
         if self._stop.wait(max(0.0, min(seconds, self.left))):
@@ -66,11 +73,11 @@ class Patience:
 
 
 def read_together(
-    readers: Mapping[str, Reader], stop: threading.Event, show: Callable[[Mapping[str, Doing]], None]
+    readers: Mapping[str, Reader], patience: Patience, show: Callable[[Mapping[str, Doing]], None]
 ) -> dict[str, Org | SourceError]:
     """Return what each reader returned, or why it could not; `show` is told of those at work, a few times a second.
 
-    Whatever else a reader raises is raised here. However it ends, `stop` then tells readers that wait to give up.
+    Whatever else a reader raises is raised here.
     """
     doing = {name: Doing() for name in readers}
     done: dict[str, Org | BaseException] = {}
@@ -86,13 +93,16 @@ def read_together(
     try:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            while thread.is_alive():
+        for name, thread in zip(readers, threads, strict=True):
+            # An answer that trickles in, or a name that is not resolved, knows no limit of its own.
+            while thread.is_alive() and patience.left > -_GRACE:
                 # A join without a limit cannot be interrupted on Windows.
                 thread.join(_TICK)
                 show({name: one for name, one in doing.items() if name not in done})
+            late = f"had not ended after {patience.spent:.0f} s, {doing[name].what}; allow more time with --sf-timeout"
+            done.setdefault(name, SourceError(late))
     finally:
-        stop.set()
+        patience.stop()
     found: dict[str, Org | SourceError] = {}
     for name in readers:
         result = done[name]

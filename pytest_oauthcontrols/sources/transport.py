@@ -104,6 +104,12 @@ class Transport(requests.Session):
             raise Refusal("PROXY" if turned_down else "UNREACHABLE", self.clean(_cause(error))) from None
         except requests.RequestException as error:
             raise Refusal("UNREACHABLE", self.clean(_cause(error))) from None
+        except ValueError:
+            # requests looks at where a redirect leads even if it does not go there.
+            raise Refusal("REDIRECT", "it sends on to what is no address") from None
+        except OSError as error:
+            # requests itself looks for the bundle, and has no error of its own for one that is not there.
+            raise Refusal("CERTIFICATE", self.clean(str(error))) from None
         response._content = content  # noqa: SLF001  (requests reads answers of any length, and has no limit to set)
         refusal = _refusal(response, content)
         if refusal is not None:
@@ -124,8 +130,13 @@ class Transport(requests.Session):
         """Return a text of an answer as one short line without any secret."""
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        text = " ".join(_TOKEN.sub("***", text).split())
+        text = without_tokens(text)
         return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+
+
+def without_tokens(text: str) -> str:
+    """Return a text as one line without what looks like an access token."""
+    return " ".join(_TOKEN.sub("***", text).split())
 
 
 def _cause(error: Exception) -> str:
@@ -184,7 +195,7 @@ def _rest_error(response: requests.Response) -> tuple[str, str] | None:
     """Return code and text of an error of the REST API, or of the OAuth endpoint."""
     try:
         said = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(said, list) and said and isinstance(said[0], dict):
         return str(said[0].get("errorCode")), str(said[0].get("message"))
