@@ -86,7 +86,10 @@ def parse(text: str, file: str) -> Entry:
         loaded = yaml.load(text, _loader(file))  # noqa: S506  (a subclass of the safe loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise DocumentError(f"{file}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from None
+        # A tag may be a secret that begins with '!' and was not quoted.
+        tagged = isinstance(error, yaml.constructor.ConstructorError)
+        problem = "a text that begins with '!' has to be quoted" if tagged else error.problem
+        raise DocumentError(f"{file}:{mark.line + 1 if mark else 1}: not YAML: {problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise DocumentError(f"{file}:{line}: not YAML: the character #x{error.character:04x} is not allowed") from None

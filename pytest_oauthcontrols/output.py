@@ -20,8 +20,12 @@ def check_writable(path: Path) -> None:
 def write(path: Path, content: bytes) -> None:
     """Write a file; a write that is cut short leaves the file that was there. Raises `OSError`."""
     partial = _partial(path)
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _partial(path: Path) -> Path:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError
 
@@ -36,10 +37,11 @@ _LOGIN_HOSTS = ("login", "test")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
-class Session(NamedTuple):
+@dataclass(frozen=True)
+class Session:
     """A login."""
 
-    access_token: str
+    access_token: str = field(repr=False)
     host: str
     """Host, and port where it is not 443, of the org's My Domain."""
     org_id: str | None
@@ -55,8 +57,9 @@ def log_in(credentials: Credentials, transport: Transport) -> Session:
     if isinstance(credentials, SalesforceCli):
         from pytest_oauthcontrols.sources.salesforce_cli import ask
 
-        token, address, org_id = ask(credentials.cli)
-        host = _host(address)
+        target = ask(credentials.cli)
+        token, org_id = target.access_token, target.org_id
+        host = _host(target.instance_url)
     elif isinstance(credentials, AccessToken):
         token, host = credentials.access_token, _host(credentials.instance_url)
     else:
@@ -111,7 +114,9 @@ def _options(credentials: Credentials, transport: Transport) -> dict[str, Any]:
     if isinstance(credentials, ClientCredentials):
         label = _label(credentials.my_domain)
         if label in _LOGIN_HOSTS:
-            raise SourceError(f"my_domain is '{credentials.my_domain}'; client credentials need the org's own host")
+            raise SourceError(
+                f"my_domain is {_quoted(credentials.my_domain)}; client credentials need the org's own host"
+            )
         transport.hosts.add(label + _DOMAIN)
         transport.secrets |= {credentials.consumer_key, credentials.consumer_secret}
         return {
@@ -136,7 +141,9 @@ def _label(login: str) -> str:
     host = _hostname(login) if "//" in login else login.partition("/")[0].lower()
     label = host.removesuffix(_DOMAIN)
     if label not in _LOGIN_HOSTS and (label == host or re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", label) is None):
-        raise SourceError(f"'{login}' is no host to log in to: give login, test, or My Domain (acme.my.salesforce.com)")
+        raise SourceError(
+            f"{_quoted(login)} is no host to log in to: give login, test, or My Domain (acme.my.salesforce.com)"
+        )
     return label
 
 
@@ -156,12 +163,15 @@ def _host(address: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        # It may hold a password, or be a token that was given in its place.
-        shown = f"'{address}'" if re.fullmatch(r"[\w.:/?#\[\]-]*", address) else "what is given"
-        raise SourceError(f"{shown} is no address of an org: give https:// and the host of its My Domain")
+        raise SourceError(f"{_quoted(address)} is no address of an org: give https:// and the host of its My Domain")
     if host in (f"login{_DOMAIN}", f"test{_DOMAIN}"):
-        raise SourceError(f"'{address}' is where people log in, not the org: give the address of its My Domain")
+        raise SourceError(f"{_quoted(address)} is where people log in, not the org: give the address of its My Domain")
     return host if port in (None, 443) else f"{host}:{port}"
+
+
+def _quoted(address: str) -> str:
+    """Return what was given as an address in quotes, but for what holds a password or is a token in its place."""
+    return f"'{address}'" if re.fullmatch(r"[\w.:/?#\[\]-]*", address) else "what is given"
 
 
 def _private_key(credentials: JwtBearer | JwtBearerFile) -> str:
@@ -170,6 +180,8 @@ def _private_key(credentials: JwtBearer | JwtBearerFile) -> str:
         shown = "private_key"
         # Variables of CI systems often hold the key in one line.
         text = credentials.private_key.replace("\\n", "\n")
+    elif "-----BEGIN" in credentials.private_key_file:
+        raise SourceError("private_key_file holds the key itself, and not the path of its file; write private_key")
     else:
         shown = f"private_key_file {credentials.private_key_file}"
         try:

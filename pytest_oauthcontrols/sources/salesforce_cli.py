@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import subprocess
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_oauthcontrols.sources.metadata import SourceError
 from pytest_oauthcontrols.sources.transport import without_tokens
@@ -30,10 +31,11 @@ class Failure(Exception):
         self.message = message
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True)
+class Target:
     """An org that the CLI is logged in to."""
 
-    access_token: str
+    access_token: str = field(repr=False)
     instance_url: str
     org_id: str | None
 
@@ -43,14 +45,14 @@ def ask(target: str) -> Target:
 
     Raises `SourceError` where the CLI is missing, too slow, not logged in to such an org, or not understood.
     """
+    if _NAME.fullmatch(target) is None:
+        raise SourceError(f"'{without_tokens(target)}' is no alias or username of the Salesforce CLI")
     program = shutil.which("sf")
     otherwise = f"or say in oauthcontrols.yaml how to log in, or give a path (./{target} for a folder)"
     if program is None:
         raise SourceError(
             f"the Salesforce CLI (sf), which is asked for '{target}', is not installed; install it, {otherwise}"
         )
-    if _NAME.fullmatch(target) is None:
-        raise SourceError(f"'{target}' is no alias or username of the Salesforce CLI")
     try:
         shown = _run(program, "display", target)
     except Failure as failure:
@@ -96,7 +98,7 @@ def _run(program: str, command: str, target: str) -> dict[str, Any]:
         raise Failure("NotUnderstood", f"it ended with status {done.returncode} and no JSON")
     result = said.get("result")
     if said["status"] != 0 or not isinstance(result, dict):
-        raise Failure(str(said.get("name")), without_tokens(str(said.get("message"))))
+        raise Failure(without_tokens(str(said.get("name"))), without_tokens(str(said.get("message"))))
     return result
 
 

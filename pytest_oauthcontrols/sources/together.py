@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -77,16 +78,20 @@ def read_together(
 ) -> dict[str, Org | SourceError]:
     """Return what each reader returned, or why it could not; `show` is told of those at work, a few times a second.
 
-    Whatever else a reader raises is raised here.
+    Raises `RuntimeError` where one ends with any other error.
     """
     doing = {name: Doing() for name in readers}
-    done: dict[str, Org | BaseException] = {}
+    done: dict[str, Org | SourceError | RuntimeError] = {}
 
     def read(name: str) -> None:
         try:
             done[name] = readers[name](doing[name].say)
-        except BaseException as error:  # noqa: BLE001  (raised again in the main thread)
-            done[name] = error
+        except SourceError as error:
+            # Without the frames in which it was raised, whose variables hold what nobody is to see.
+            done[name] = SourceError(str(error))
+        except BaseException as error:  # noqa: BLE001  (raised in the main thread)
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            done[name] = RuntimeError(f"reading {name} ended with {type(error).__name__}:\n{frames}")
 
     # Daemons, because a thread that waits for an answer must not keep an interrupted run from ending.
     threads = [threading.Thread(target=read, args=(name,), daemon=True) for name in readers]
@@ -106,7 +111,7 @@ def read_together(
     found: dict[str, Org | SourceError] = {}
     for name in readers:
         result = done[name]
-        if isinstance(result, BaseException) and not isinstance(result, SourceError):
+        if isinstance(result, RuntimeError):
             raise result
         found[name] = result
     return found

@@ -6,10 +6,15 @@ the environment, as requests knows them.
 
 from __future__ import annotations
 
+import html
+import json
 import random
 import re
+from base64 import b64decode
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
+from xml.sax.saxutils import escape
 
 import requests
 from lxml import etree
@@ -43,6 +48,8 @@ TRANSIENT = frozenset(
 """Codes of what may pass in a moment."""
 
 _REPEATED_ONCE = "UNKNOWN_EXCEPTION"
+_HIDDEN = "***"
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _TOKEN = re.compile(r"00D\w{12,15}!\S+|eyJ[\w-]+\.[\w-]+(\.[\w-]*)?")
 
 
@@ -113,7 +120,7 @@ class Transport(requests.Session):
         response._content = content  # noqa: SLF001  (requests reads answers of any length, and has no limit to set)
         refusal = _refusal(response, content)
         if refusal is not None:
-            raise Refusal(refusal[0], self.clean(refusal[1]))
+            raise Refusal(self.clean(refusal[0]), self.clean(refusal[1]))
         return response
 
     def _chunks(self, response: requests.Response) -> Any:
@@ -128,15 +135,27 @@ class Transport(requests.Session):
 
     def clean(self, text: str) -> str:
         """Return a text of an answer as one short line without any secret."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        text = without_tokens(text)
+        for spelled in sorted({one for secret in self.secrets for one in _spellings(secret)}, key=len, reverse=True):
+            text = text.replace(spelled, _HIDDEN)
+        text = _BASE64.sub(lambda match: _HIDDEN if self._is_in(match[0]) else match[0], without_tokens(text))
         return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+
+    def _is_in(self, encoded: str) -> bool:
+        """Tell whether a secret is in a text in base64, as that of an Authorization header is."""
+        text = encoded.rstrip("=").translate(str.maketrans("-_", "+/"))
+        content = b64decode(text[: len(text) // 4 * 4])
+        return any(secret.encode() in content for secret in self.secrets)
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield a secret as requests and answers spell it: plain, and in URLs, XML, HTML and JSON."""
+    yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
+    yield from (escape(secret), html.escape(secret), json.dumps(secret)[1:-1])
 
 
 def without_tokens(text: str) -> str:
     """Return a text as one line without what looks like an access token."""
-    return " ".join(_TOKEN.sub("***", text).split())
+    return " ".join(_TOKEN.sub(_HIDDEN, text).split())
 
 
 def _cause(error: Exception) -> str:
