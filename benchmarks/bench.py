@@ -41,7 +41,7 @@ from pytest_oauthcontrols.sources.assembly import Origin, now
 from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.directory import read_directory
 from pytest_oauthcontrols.sources.org import read_org
-from pytest_oauthcontrols.sources.together import Patience
+from pytest_oauthcontrols.sources.threads import Patience
 
 HERE = Path(__file__).parent
 DEMO = Path(str(files("pytest_oauthcontrols"))) / "demo"

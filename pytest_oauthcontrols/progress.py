@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.sources.together import Doing
+from pytest_oauthcontrols.sources.threads import Doing
 
 
 class Progress:

@@ -22,7 +22,7 @@ from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Org, Snapshot
 from pytest_oauthcontrols.progress import Progress
 from pytest_oauthcontrols.sources.assembly import now
-from pytest_oauthcontrols.sources.together import Patience, read_together
+from pytest_oauthcontrols.sources.threads import Patience, read_together
 
 assessment_key = pytest.StashKey[Assessment]()
 

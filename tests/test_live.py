@@ -13,7 +13,7 @@ import pytest
 
 from pytest_oauthcontrols.model import Absent, Org, Unreadable
 from pytest_oauthcontrols.sources import metadata_api, reader
-from pytest_oauthcontrols.sources.together import Patience
+from pytest_oauthcontrols.sources.threads import Patience
 
 from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files
 from .test_metadata import connected_app

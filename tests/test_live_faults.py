@@ -29,7 +29,7 @@ from pytest_oauthcontrols.settings import PERMISSIONS
 from pytest_oauthcontrols.sources import metadata_api, transport
 from pytest_oauthcontrols.sources.metadata import MAX_FILE
 from pytest_oauthcontrols.sources.org import read_org
-from pytest_oauthcontrols.sources.together import Patience
+from pytest_oauthcontrols.sources.threads import Patience
 
 from .salesforce import (
     Answer,

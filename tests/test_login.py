@@ -618,12 +618,12 @@ def test_orgs_of_the_file_that_is_named(pytester: pytest.Pytester, org: FakeOrg)
 def test_login_host_that_is_none(
     pytester: pytest.Pytester, org: FakeOrg, salesforce: Emulator, way: str, host: str
 ) -> None:
-    """A host that is not Salesforce's gets no credentials; the line says what can be given, and quotes what is a host."""
+    """A host that is not Salesforce's gets no credentials; the line quotes what is a host, and says what to give."""
     configure(pytester, {"prod": EXCHANGED[way] | {"my_domain" if way == "client credentials" else "login": host}})
     message = refused(pytester)
+    quoted = "what is given" if " " in host else f"'{host}'"
     assert message == (
-        f"prod: {'what is given' if ' ' in host else repr(host)} is no host to log in to: give login, test, or My Domain"
-        " (acme.my.salesforce.com)"
+        f"prod: {quoted} is no host to log in to: give login, test, or My Domain (acme.my.salesforce.com)"
     )
     assert salesforce.proxy.hosts == []
 

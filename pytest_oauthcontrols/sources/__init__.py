@@ -21,7 +21,7 @@ from pytest_oauthcontrols.credentials import (
 from pytest_oauthcontrols.model import Org
 from pytest_oauthcontrols.sources.assembly import Origin, now
 from pytest_oauthcontrols.sources.metadata import SourceError
-from pytest_oauthcontrols.sources.together import Patience, Reader, Say
+from pytest_oauthcontrols.sources.threads import Patience, Reader, Say
 
 __all__ = ["DEMO", "SourceError", "is_live", "is_path", "read", "reader"]
 

@@ -13,7 +13,7 @@ from simple_salesforce.api import Salesforce
 from pytest_oauthcontrols.credentials import Credentials, SalesforceCli
 from pytest_oauthcontrols.sources.login import Session, log_in, renewable
 from pytest_oauthcontrols.sources.metadata import SourceError
-from pytest_oauthcontrols.sources.together import Patience
+from pytest_oauthcontrols.sources.threads import Patience
 from pytest_oauthcontrols.sources.transport import Refusal, Transport
 
 NEWEST_VERSION = 68.0

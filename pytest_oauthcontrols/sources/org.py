@@ -27,7 +27,7 @@ from pytest_oauthcontrols.sources.queries import (
     ask_permissions,
     ask_tokens,
 )
-from pytest_oauthcontrols.sources.together import Patience, Say
+from pytest_oauthcontrols.sources.threads import Patience, Say
 from pytest_oauthcontrols.sources.transport import Refusal
 
 SOURCE = "Metadata API"

@@ -20,7 +20,7 @@ import requests
 from lxml import etree
 
 from pytest_oauthcontrols.sources.metadata import SourceError
-from pytest_oauthcontrols.sources.together import Patience
+from pytest_oauthcontrols.sources.threads import Patience
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of the longest answer that is read: Salesforce's own limit is 50 MB."""
