@@ -15,8 +15,7 @@ from pytest_oauthcontrols.catalogue import load
 from pytest_oauthcontrols.configuration import FILE_NAME
 from pytest_oauthcontrols.configuration import load as load_configuration
 from pytest_oauthcontrols.credentials import Credentials, JwtBearerFile
-from pytest_oauthcontrols.sources.connection import explain
-from pytest_oauthcontrols.sources.transport import Refusal
+from pytest_oauthcontrols.sources.refusals import Refusal, explain
 
 from .salesforce import Emulator, FakeOrg
 from .test_live import demo_files

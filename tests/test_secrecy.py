@@ -38,9 +38,10 @@ from pytest_oauthcontrols.progress import Progress
 from pytest_oauthcontrols.session import assessment_key
 from pytest_oauthcontrols.sources import transport
 from pytest_oauthcontrols.sources.login import Session
+from pytest_oauthcontrols.sources.refusals import Refusal
 from pytest_oauthcontrols.sources.salesforce_cli import Failure, Target
 from pytest_oauthcontrols.sources.threads import Patience, read_together
-from pytest_oauthcontrols.sources.transport import Refusal, Transport
+from pytest_oauthcontrols.sources.transport import Transport
 
 from .salesforce import (
     ACTIONS,

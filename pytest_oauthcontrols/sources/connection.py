@@ -1,4 +1,4 @@
-"""A connection to one org: login, API version, SOAP and SOQL calls, and what their refusals mean for people."""
+"""A connection to one org: its login, which is renewed once, its API version, and calls by SOAP and SOQL."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from xml.sax.saxutils import escape
 
-from lxml import etree
 from simple_salesforce.api import Salesforce
 
 from pytest_oauthcontrols.credentials import Credentials, SalesforceCli
 from pytest_oauthcontrols.sources.login import Session, log_in, renewable
 from pytest_oauthcontrols.sources.metadata import SourceError
+from pytest_oauthcontrols.sources.refusals import Refusal, explain
 from pytest_oauthcontrols.sources.threads import Patience
-from pytest_oauthcontrols.sources.transport import Refusal, Transport
+from pytest_oauthcontrols.sources.transport import Transport
 
 NEWEST_VERSION = 68.0
 """Newest API version whose settings are known here."""
@@ -169,44 +169,3 @@ class Connection:
 
 def _too_old(version: float) -> str:
     return f"the newest API version of this org is {version}; {OLDEST_VERSION} or later is needed to read it"
-
-
-def find_all(answer: etree._Element, path: str) -> list[etree._Element]:
-    """Return the elements at a path of local names below an answer."""
-    return answer.findall(".//" + "/".join(f"{{*}}{name}" for name in path.split("/")))
-
-
-def explain(refusal: Refusal) -> str:
-    """Return what a refusal means, and what to do."""
-    advice = _ADVICE.get(refusal.code, "")
-    said = f"{refusal.code}: {refusal.text}" if refusal.text else refusal.code
-    if refusal.code in _OWN:
-        said = refusal.text
-    return f"{said}; {advice}" if advice else said
-
-
-_OWN = ("REDIRECT", "UNREACHABLE", "CERTIFICATE", "PROXY", "WEB_PAGE", "NOT_XML", "NOT_JSON", "NO_TOKEN", "TOO_LONG")
-"""Codes that are not Salesforce's."""
-
-_PASSWORD = "check username, password and security token; every wrong try counts towards the user's lockout"  # noqa: S105  (advice)
-
-_ADVICE = {
-    "INSUFFICIENT_ACCESS": "the user needs API Enabled, Customize Application and Modify Metadata Through Metadata API"
-    " Functions",
-    "REQUEST_LIMIT_EXCEEDED": "the org has used up its API requests of the last 24 hours; run again later",
-    "API_DISABLED_FOR_ORG": "the org's edition has no API",
-    "API_CURRENTLY_DISABLED": "the user's profile needs API Enabled",
-    "UNREACHABLE": "check the address, the network and HTTPS_PROXY",
-    "CERTIFICATE": "set REQUESTS_CA_BUNDLE to the file of the authority that your network uses",
-    "PROXY": "check HTTPS_PROXY",
-    "WEB_PAGE": "see https://status.salesforce.com and run again later",
-    "SERVER_UNAVAILABLE": "see https://status.salesforce.com and run again later",
-    "INVALID_LOGIN": _PASSWORD,
-    "LOGIN_MUST_USE_SECURITY_TOKEN": _PASSWORD,
-    "INVALID_OPERATION": "the org has SOAP login switched off; use a JWT (private_key_file)",
-    "invalid_grant": "check that the app knows the certificate, that the user is pre-authorized for it, and that login"
-    " is 'test' for a sandbox",
-    "invalid_client": "check consumer_key and consumer_secret, and that the app is installed in the org",
-    "invalid_client_id": "check consumer_key",
-    "inactive_user": "the user is inactive",
-}

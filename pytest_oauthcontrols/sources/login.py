@@ -26,7 +26,8 @@ from pytest_oauthcontrols.credentials import (
     SalesforceCli,
 )
 from pytest_oauthcontrols.sources.metadata import SourceError
-from pytest_oauthcontrols.sources.transport import Refusal, Transport, parse_answer
+from pytest_oauthcontrols.sources.refusals import Refusal, parse_answer
+from pytest_oauthcontrols.sources.transport import Transport
 
 _LAST_SOAP_LOGIN = "64.0"
 """Newest API version whose SOAP API has a login."""

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from lxml import etree
 
 from pytest_oauthcontrols.settings import METADATA_TYPES, MetadataType
-from pytest_oauthcontrols.sources.connection import Connection, find_all
+from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.metadata import FILE_TYPES, SourceError
-from pytest_oauthcontrols.sources.transport import TRANSIENT, Refusal, parse_answer
+from pytest_oauthcontrols.sources.refusals import TRANSIENT, Refusal, parse_answer
 
 FIRST_POLL = 2.0
 """Seconds until the first look at whether a retrieve has ended."""
@@ -149,7 +149,7 @@ def _unpacked(archive: re.Match[bytes] | None) -> bytes:
 
 
 def _messages(connection: Connection, said: etree._Element) -> Iterable[str]:
-    for message in find_all(said, "result/messages"):
+    for message in _find_all(said, "result/messages"):
         yield connection.clean(message.findtext("{*}problem") or "")
 
 
@@ -157,12 +157,17 @@ def list_components(connection: Connection, types: Iterable[str]) -> list[Listed
     """Return the components of up to three types that exist, whether or not they can be retrieved."""
     queries = "".join(f"<queries><type>{name}</type></queries>" for name in types)
     answer = parse_answer(connection.call("listMetadata", f"{queries}<asOfVersion>{connection.version}</asOfVersion>"))
-    if not find_all(answer, "listMetadataResponse"):
+    if not _find_all(answer, "listMetadataResponse"):
         raise Refusal("NOT_XML", "the answer is no list of components")
     found = []
-    for one in find_all(answer, "listMetadataResponse/result"):
+    for one in _find_all(answer, "listMetadataResponse/result"):
         said = {name: one.findtext(f"{{*}}{name}") or "" for name in ("type", "fullName", "id", "namespacePrefix")}
         installed = (one.findtext("{*}manageableState") or "") not in _NOT_INSTALLED or bool(said["namespacePrefix"])
         if said["type"] in FILE_TYPES and said["fullName"]:
             found.append(Listed(said["type"], said["fullName"], said["id"], installed))
     return found
+
+
+def _find_all(answer: etree._Element, path: str) -> list[etree._Element]:
+    """Return the elements at a path of local names below an answer."""
+    return answer.findall(".//" + "/".join(f"{{*}}{name}" for name in path.split("/")))

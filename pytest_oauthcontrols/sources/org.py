@@ -15,7 +15,7 @@ from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, Org
 from pytest_oauthcontrols.settings import METADATA_TYPES
 from pytest_oauthcontrols.sources.archive import metadata_files, open_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble, now
-from pytest_oauthcontrols.sources.connection import Connection, explain
+from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.metadata import FILE_TYPES, MetadataFile, SourceError, UnreadableFile, full_name
 from pytest_oauthcontrols.sources.metadata_api import LISTED, Listed, list_components, retrieve
 from pytest_oauthcontrols.sources.queries import (
@@ -27,8 +27,8 @@ from pytest_oauthcontrols.sources.queries import (
     ask_permissions,
     ask_tokens,
 )
+from pytest_oauthcontrols.sources.refusals import Refusal, explain
 from pytest_oauthcontrols.sources.threads import Patience, Say
-from pytest_oauthcontrols.sources.transport import Refusal
 
 SOURCE = "Metadata API"
 

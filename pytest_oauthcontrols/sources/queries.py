@@ -21,8 +21,8 @@ from pytest_oauthcontrols.model import (
     derive,
 )
 from pytest_oauthcontrols.settings import METADATA_TYPES, PERMISSIONS
-from pytest_oauthcontrols.sources.connection import Connection, explain
-from pytest_oauthcontrols.sources.transport import Refusal
+from pytest_oauthcontrols.sources.connection import Connection
+from pytest_oauthcontrols.sources.refusals import Refusal, explain
 
 LONGEST_QUERY = 12_000
 """Characters of the longest query, as it stands in a URL; Salesforce takes 16,384 with everything around it."""

@@ -1,4 +1,4 @@
-"""HTTPS to one org and its login host: what may be sent where, how long to wait, and what a refusal says.
+"""HTTPS to one org and its login host: what may be sent where, how long to wait, and what may be shown of an answer.
 
 Whatever simple-salesforce sends goes through here too. Certificates are checked; proxies and CA bundles are those of
 the environment, as requests knows them.
@@ -17,9 +17,9 @@ from urllib.parse import quote, quote_plus, urlsplit
 from xml.sax.saxutils import escape
 
 import requests
-from lxml import etree
 
 from pytest_oauthcontrols.sources.metadata import SourceError
+from pytest_oauthcontrols.sources.refusals import TRANSIENT, Refusal, refusal_in
 from pytest_oauthcontrols.sources.threads import Patience
 
 MAX_ANSWER = 64 * 1024 * 1024
@@ -31,35 +31,10 @@ PAUSES = (1.0, 2.0, 4.0)
 _CONNECT = 10
 _READ = 60
 _LONGEST_QUOTE = 300
-TRANSIENT = frozenset(
-    [
-        "UNREACHABLE",
-        "WEB_PAGE",
-        "BAD_MESSAGE",
-        "SERVER_UNAVAILABLE",
-        "UNABLE_TO_LOCK_ROW",
-        "HTTP_420",
-        "HTTP_429",
-        "HTTP_502",
-        "HTTP_503",
-        "HTTP_504",
-    ]
-)
-"""Codes of what may pass in a moment."""
-
 _REPEATED_ONCE = "UNKNOWN_EXCEPTION"
 _HIDDEN = "***"
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _TOKEN = re.compile(r"00D\w{12,15}!\S+|eyJ[\w-]+\.[\w-]+(\.[\w-]*)?")
-
-
-class Refusal(Exception):
-    """An answer that is none; `code` is Salesforce's, OAuth's, or `HTTP_` with the status."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(code, text)
-        self.code = code
-        self.text = text
 
 
 class Transport(requests.Session):
@@ -118,7 +93,7 @@ class Transport(requests.Session):
             # requests itself looks for the bundle, and has no error of its own for one that is not there.
             raise Refusal("CERTIFICATE", self.clean(str(error))) from None
         response._content = content  # noqa: SLF001  (requests reads answers of any length, and has no limit to set)
-        refusal = _refusal(response, content)
+        refusal = refusal_in(response, content)
         if refusal is not None:
             raise Refusal(self.clean(refusal[0]), self.clean(refusal[1]))
         return response
@@ -180,60 +155,3 @@ _CAUSES = {
     "aborted": "the connection was closed",
     "RemoteDisconnected": "the connection was closed",
 }
-
-
-def _refusal(response: requests.Response, content: bytes) -> tuple[str, str] | None:
-    """Return code and text of an answer that is no success."""
-    status = response.status_code
-    start = content[:200].lstrip().lower()
-    if b"<h1>bad message 400</h1>" in start:
-        return "BAD_MESSAGE", "Bad Message 400"
-    if 300 <= status < 400:
-        return f"HTTP_{status}", f"it sends on to {urlsplit(response.headers.get('Location', '')).hostname}"
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "WEB_PAGE", f"status {status} with a web page, as during maintenance"
-    if status < 300:
-        return None
-    found = _fault(content) if start.startswith(b"<") else _rest_error(response)
-    return found or (f"HTTP_{status}", response.reason or "no reason is given")
-
-
-def _fault(content: bytes) -> tuple[str, str] | None:
-    """Return code and text of a SOAP fault."""
-    try:
-        root = parse_answer(content)
-    except Refusal:
-        return None
-    said = {etree.QName(element).localname: (element.text or "").strip() for element in root.iter("{*}*", "*")}
-    code = said.get("exceptionCode") or said.get("faultcode", "").rpartition(":")[2]
-    text = said.get("exceptionMessage") or said.get("faultstring", "")
-    return (code, text.removeprefix(f"{code}: ")) if code else None
-
-
-def _rest_error(response: requests.Response) -> tuple[str, str] | None:
-    """Return code and text of an error of the REST API, or of the OAuth endpoint."""
-    try:
-        said = response.json()
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(said, list) and said and isinstance(said[0], dict):
-        return str(said[0].get("errorCode")), str(said[0].get("message"))
-    if isinstance(said, dict) and "error" in said:
-        return str(said["error"]), str(said.get("error_description", ""))
-    return None
-
-
-_PARSER = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
-)
-
-
-def parse_answer(content: bytes) -> etree._Element:
-    """Return the XML of an answer; raise `Refusal` for what is none, or declares a document type."""
-    try:
-        root = etree.fromstring(content, _PARSER)
-    except etree.XMLSyntaxError:
-        raise Refusal("NOT_XML", "the answer is no XML, or was cut short") from None
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise Refusal("NOT_XML", "the answer declares a document type, which Salesforce's never do")
-    return root
