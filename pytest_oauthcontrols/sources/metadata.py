@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from pytest_oauthcontrols.model import Seen, Unreadable, Value
+from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, Seen, Unreadable, Value
 from pytest_oauthcontrols.settings import METADATA_TYPES, Field, MetadataType, canonical_scope, is_certificate_name
 
 MAX_FILE = 8 * 1024 * 1024
@@ -28,6 +28,9 @@ _LONGEST_QUOTE = 60
 
 FILE_TYPES = {known.name: known for known in METADATA_TYPES.values() if known.suffix}
 """Name of every metadata type that is in files to the type."""
+
+APP_TYPES = {"ConnectedApp": CONNECTED_APP, "ExternalClientApplication": EXTERNAL_CLIENT_APP}
+"""Name of the type of an app itself to its kind."""
 
 _TYPE_BY_SUFFIX = {
     known.suffix.lower(): known for known in METADATA_TYPES.values() if known.suffix and known.suffix != "settings"

@@ -15,6 +15,9 @@ from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.metadata import FILE_TYPES, SourceError
 from pytest_oauthcontrols.sources.refusals import TRANSIENT, Refusal, parse_answer
 
+SOURCE = "Metadata API"
+"""What evidence names as the source of a file that a retrieve delivered."""
+
 FIRST_POLL = 2.0
 """Seconds until the first look at whether a retrieve has ended."""
 
