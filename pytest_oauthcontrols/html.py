@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_oauthcontrols.messages import explain, plain
-from pytest_oauthcontrols.reporting import Reporter, reading, tool
+from pytest_oauthcontrols.reporting import Reporter
+from pytest_oauthcontrols.summary import reading, tool
 
 
 class HtmlReport:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Iterable
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from pytest_oauthcontrols import output, results
 from pytest_oauthcontrols.assessment import Assessment, Case
-from pytest_oauthcontrols.catalogue import Verdict
-from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import Finding
-from pytest_oauthcontrols.messages import origin, plain
-from pytest_oauthcontrols.model import CONNECTED_APP, App, Org, Seen
+from pytest_oauthcontrols.model import Seen
 from pytest_oauthcontrols.session import assessment_key
-
-_FAILING = (Verdict.FAIL, Verdict.UNVERIFIABLE)
-_WORST_APPS = 5
-_NOTES = 3
+from pytest_oauthcontrols.summary import reading, summary, tool
 
 
 class Reporter:
@@ -97,36 +89,6 @@ class Reporter:
             pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
-def tool(assessment: Assessment) -> str:
-    """Return what assesses: versions of tool and catalogue."""
-    catalogue = assessment.catalogue
-    controls = f"{len(catalogue.controls)} controls, sha256 {catalogue.sha256[:12]}"
-    return f"{version(results.DISTRIBUTION)}, catalogue {catalogue.version} ({controls})"
-
-
-def reading(org: Org) -> str:
-    """Return what was read, when and from what."""
-    if not org.readable:
-        return plain(f"{org.name}: could not be read")
-    when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    api = "" if org.api_version is None else f"API {org.api_version}, "
-    digest = f"{api}sha256 {org.sha256[:12]}"
-    return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} ({digest})"
-
-
-def apps_in_words(org: Org) -> str:
-    """Return how many apps of which kind an org has."""
-    connected = sum(app.kind == CONNECTED_APP for app in org.apps)
-    external = len(org.apps) - connected
-    return (
-        f"{_count(len(org.apps), 'app')} ({connected} connected, {external} external client)" if org.apps else "0 apps"
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def properties(finding: Finding) -> Iterable[tuple[str, str]]:
     """Return what JUnit says of a case."""
     control = finding.control
@@ -144,51 +106,3 @@ def properties(finding: Finding) -> Iterable[tuple[str, str]]:
         yield "file", source
     if seen is not None and seen.line is not None:
         yield "line", str(seen.line)
-
-
-def summary(assessment: Assessment, findings: Iterable[Finding]) -> Iterable[str]:
-    """Return what a reader needs to know in ten seconds; a line each."""
-    found = list(findings)
-    for org in assessment.orgs:
-        verdicts = Counter(finding.verdict for finding in found if finding.org is org)
-        if not org.readable:
-            yield plain(f"{org.name}: could not be read, so nothing of it was assessed")
-            continue
-        yield plain(f"{org.name}: {apps_in_words(org)}, {_count(sum(verdicts.values()), 'case')}")
-        if not org.apps:
-            yield "  0 apps were found: nothing but the org's own settings was assessed"
-        yield "  " + ", ".join(f"{verdicts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict)
-        if org.api_calls:
-            yield f"  read with {_count(org.api_calls, 'API call')}"
-        if org.snapshot is not None:
-            yield plain(f"  snapshot: {org.snapshot.file}")
-            yield f"    sha256 {org.snapshot.sha256}"
-        for problem in org.problems:
-            yield plain(f"  not read: {problem}")
-        for note in org.notes[:_NOTES]:
-            yield plain(f"  note: {note}")
-        if len(org.notes) > _NOTES:
-            yield f"  and {_count(len(org.notes) - _NOTES, 'note')} more, all of them in the results file (--sf-json)"
-    failing = [finding for finding in found if finding.verdict in _FAILING]
-    by_severity = Counter(finding.control.severity for finding in failing)
-    if failing:
-        yield "failing: " + ", ".join(
-            f"{by_severity[severity]} {severity.value}" for severity in Severity if by_severity[severity]
-        )
-        yield from _worst(assessment, failing)
-
-
-def _worst(assessment: Assessment, failing: list[Finding]) -> Iterable[str]:
-    counts: dict[App, Counter[Severity]] = {}
-    for finding in failing:
-        if finding.app is not None:
-            counts.setdefault(finding.app, Counter())[finding.control.severity] += 1
-    worst = sorted(counts, key=lambda app: ([-counts[app][severity] for severity in Severity], app.name))[:_WORST_APPS]
-    if worst:
-        yield "worst apps:"
-    for app in worst:
-        numbers = ", ".join(
-            f"{counts[app][severity]} {severity.value}" for severity in Severity if counts[app][severity]
-        )
-        name = f"{app.label} ({app.org.name})" if len(assessment.orgs) > 1 else app.label
-        yield plain(f"  {name}: {numbers}")

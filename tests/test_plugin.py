@@ -336,6 +336,44 @@ def test_several_orgs_in_one_run(pytester: pytest.Pytester, org: Path) -> None:
     run.stdout.fnmatch_lines(["force-app: 2 apps*, 2 cases", "demo: 12 apps*"])
 
 
+def differing(pytester: pytest.Pytester) -> None:
+    """Write two orgs of which one app has the same name, and requires PKCE in one of them only."""
+    for name, content in (("uat", GOOD), ("prod", GOOD.replace("<isPkceRequired>true", "<isPkceRequired>false"))):
+        folder = pytester.mkdir(name)
+        (folder / "Stock_Sync.connectedApp").write_text(content, "utf-8")
+
+
+def test_several_orgs_are_compared(pytester: pytest.Pytester) -> None:
+    """The summary has a table of orgs by severity, and names what one org does and another does not."""
+    differing(pytester)
+    run = pytester.runpytest("--sf-org=./uat", "--sf-org=./prod", "-k", "Stock_Sync-ca-pkce", "--tb=no", "-q")
+    lines = run.stdout.lines
+    start = lines.index("  failing in  critical      high    medium       low")
+    assert lines[start + 1 : start + 3] == [
+        "  uat                0         0         0         0",
+        "  prod               1         0         0         0",
+    ]
+    assert lines[lines.index("orgs differ:") + 1] == "  ca-pkce of Stock Sync: passes in uat, fails in prod"
+    one = pytester.runpytest("--sf-org=./prod", "-k", "Stock_Sync-ca-pkce", "--tb=no", "-q")
+    one.stdout.no_fnmatch_line("*failing in*")
+    one.stdout.no_fnmatch_line("orgs differ:*")
+
+
+def test_orgs_of_one_name_are_told_apart_in_the_summary(pytester: pytest.Pytester) -> None:
+    """Two orgs that are called alike are named with where they were read."""
+    differing(pytester)
+    for name in ("uat", "prod"):
+        target = pytester.mkdir(f"of_{name}") / "force-app"
+        (pytester.path / name).rename(target)
+    run = pytester.runpytest(
+        "--sf-org=of_uat/force-app", "--sf-org=of_prod/force-app", "-k", "Stock_Sync-ca-pkce", "--tb=no", "-q"
+    )
+    assert (
+        "  ca-pkce of Stock Sync: passes in force-app (of_uat/force-app), fails in force-app (of_prod/force-app)"
+        in run.stdout.lines
+    )
+
+
 def test_two_folders_of_one_name_keep_apart(pytester: pytest.Pytester, org: Path) -> None:
     """Orgs that are called alike get different ids."""
     (pytester.path / "old").mkdir()

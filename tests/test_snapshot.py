@@ -28,6 +28,7 @@ from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.messages import explain
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, App, Org, Seen, Unreadable, derive
 from pytest_oauthcontrols.settings import Field, fields_of
+from pytest_oauthcontrols.summary import reading, summary
 
 from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files, page, rest_error
 from .test_bad_input import BAD_PATH, GOOD, GOOD_PATH, Outcome, folder, outcome, run, usage_error
@@ -439,7 +440,7 @@ def assess(content: bytes) -> str:
         return "" if str(error).startswith("x.json: ") else str(error)
     assessment = Assessment((org,), CATALOGUE)
     findings = [(case.node_id, case.finding) for case in assessment.cases]
-    said = [reporting.reading(org), *reporting.summary(assessment, [finding for _, finding in findings])]
+    said = [reading(org), *summary(assessment, [finding for _, finding in findings])]
     said += [explain(finding) for _, finding in findings]
     said += [str(one) for _, finding in findings for one in reporting.properties(finding)]
     snapshot.encode([org])

@@ -1,0 +1,138 @@
+"""What was read and found, in words: a line before the run, and a summary after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+
+from pytest_oauthcontrols.assessment import Assessment
+from pytest_oauthcontrols.catalogue import Verdict
+from pytest_oauthcontrols.cvss import Severity
+from pytest_oauthcontrols.evaluation import Finding
+from pytest_oauthcontrols.messages import origin, plain
+from pytest_oauthcontrols.model import CONNECTED_APP, App, Org
+from pytest_oauthcontrols.results import DISTRIBUTION
+
+_FAILING = (Verdict.FAIL, Verdict.UNVERIFIABLE)
+_WORST_APPS = 5
+_NOTES = 3
+_DIFFERENCES = 10
+
+
+def tool(assessment: Assessment) -> str:
+    """Return what assesses: versions of tool and catalogue."""
+    catalogue = assessment.catalogue
+    controls = f"{len(catalogue.controls)} controls, sha256 {catalogue.sha256[:12]}"
+    return f"{version(DISTRIBUTION)}, catalogue {catalogue.version} ({controls})"
+
+
+def reading(org: Org) -> str:
+    """Return what was read, when and from what."""
+    if not org.readable:
+        return plain(f"{org.name}: could not be read")
+    when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    api = "" if org.api_version is None else f"API {org.api_version}, "
+    digest = f"{api}sha256 {org.sha256[:12]}"
+    return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} ({digest})"
+
+
+def apps_in_words(org: Org) -> str:
+    """Return how many apps of which kind an org has."""
+    connected = sum(app.kind == CONNECTED_APP for app in org.apps)
+    external = len(org.apps) - connected
+    return (
+        f"{_count(len(org.apps), 'app')} ({connected} connected, {external} external client)" if org.apps else "0 apps"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def summary(assessment: Assessment, findings: Iterable[Finding]) -> Iterable[str]:
+    """Return what a reader needs to know in ten seconds; a line each."""
+    found = list(findings)
+    for org in assessment.orgs:
+        verdicts = Counter(finding.verdict for finding in found if finding.org is org)
+        if not org.readable:
+            yield plain(f"{org.name}: could not be read, so nothing of it was assessed")
+            continue
+        yield plain(f"{org.name}: {apps_in_words(org)}, {_count(sum(verdicts.values()), 'case')}")
+        if not org.apps:
+            yield "  0 apps were found: nothing but the org's own settings was assessed"
+        yield "  " + ", ".join(f"{verdicts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict)
+        if org.api_calls:
+            yield f"  read with {_count(org.api_calls, 'API call')}"
+        if org.snapshot is not None:
+            yield plain(f"  snapshot: {org.snapshot.file}")
+            yield f"    sha256 {org.snapshot.sha256}"
+        for problem in org.problems:
+            yield plain(f"  not read: {problem}")
+        for note in org.notes[:_NOTES]:
+            yield plain(f"  note: {note}")
+        if len(org.notes) > _NOTES:
+            yield f"  and {_count(len(org.notes) - _NOTES, 'note')} more, all of them in the results file (--sf-json)"
+    failing = [finding for finding in found if finding.verdict in _FAILING]
+    by_severity = Counter(finding.control.severity for finding in failing)
+    if failing:
+        yield "failing: " + ", ".join(
+            f"{by_severity[severity]} {severity.value}" for severity in Severity if by_severity[severity]
+        )
+        if len(assessment.orgs) > 1:
+            yield from _table(assessment, failing)
+        yield from _worst(assessment, failing)
+    yield from _differences(assessment, found)
+
+
+def _called(org: Org, assessment: Assessment) -> str:
+    """Return the name of an org, with where it was read if another is called the same."""
+    alone = sum(other.name == org.name for other in assessment.orgs) == 1
+    return org.name if alone else f"{org.name} ({org.location})"
+
+
+def _table(assessment: Assessment, failing: list[Finding]) -> Iterator[str]:
+    """Yield how many cases of each severity fail in each org."""
+    rows = [("failing in", *(severity.value for severity in Severity))]
+    for org in assessment.orgs:
+        counts = Counter(finding.control.severity for finding in failing if finding.org is org)
+        rows.append((plain(_called(org, assessment)), *(str(counts[severity]) for severity in Severity)))
+    width = max(len(row[0]) for row in rows)
+    for name, *numbers in rows:
+        yield f"  {name:<{width}}" + "".join(f"{number:>10}" for number in numbers)
+
+
+def _differences(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
+    """Yield which controls one app passes in one org and fails in another; apps are the same by kind and full name."""
+    same: dict[tuple[str, str, str], dict[Verdict, list[Finding]]] = {}
+    for finding in findings:
+        kind, name = ("", "") if finding.app is None else (finding.app.kind, finding.app.name)
+        same.setdefault((kind, name, finding.control.id), {}).setdefault(finding.verdict, []).append(finding)
+    lines = []
+    for (_, _, control), verdicts in same.items():
+        passing, failing = verdicts.get(Verdict.PASS), verdicts.get(Verdict.FAIL)
+        if passing and failing:
+            orgs = (", ".join(_called(finding.org, assessment) for finding in some) for some in (passing, failing))
+            app = failing[0].app
+            lines.append(f"  {control}{f' of {app.label}' if app else ''}: passes in {', fails in '.join(orgs)}")
+    if lines:
+        yield "orgs differ:"
+    yield from (plain(line) for line in lines[:_DIFFERENCES])
+    if len(lines) > _DIFFERENCES:
+        yield f"  and {_count(len(lines) - _DIFFERENCES, 'control')} more, all of them in the results file (--sf-json)"
+
+
+def _worst(assessment: Assessment, failing: list[Finding]) -> Iterable[str]:
+    counts: dict[App, Counter[Severity]] = {}
+    for finding in failing:
+        if finding.app is not None:
+            counts.setdefault(finding.app, Counter())[finding.control.severity] += 1
+    worst = sorted(counts, key=lambda app: ([-counts[app][severity] for severity in Severity], app.name))[:_WORST_APPS]
+    if worst:
+        yield "worst apps:"
+    for app in worst:
+        numbers = ", ".join(
+            f"{counts[app][severity]} {severity.value}" for severity in Severity if counts[app][severity]
+        )
+        name = f"{app.label} ({_called(app.org, assessment)})" if len(assessment.orgs) > 1 else app.label
+        yield plain(f"  {name}: {numbers}")
