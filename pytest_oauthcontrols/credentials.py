@@ -6,6 +6,7 @@ traceback and no log shows it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -152,6 +153,11 @@ class Login:
         return _VARIABLE.sub(look_up, self.entry.verbatim(key)).strip()
 
 
+def is_path(value: str) -> bool:
+    """Tell whether a value of `--sf-org` is a path; any other is a name."""
+    return "/" in value or os.sep in value or value in (".", "..") or value.lower().endswith((".zip", ".json"))
+
+
 def parse_logins(entry: Entry, reserved: Collection[str]) -> dict[str, Login]:
     """Return the logins that the configuration states, by the name of the org.
 
@@ -163,8 +169,7 @@ def parse_logins(entry: Entry, reserved: Collection[str]) -> dict[str, Login]:
         raise entry.error("'orgs' must be a mapping of names to logins", "orgs")
     logins = {}
     for name, said in orgs.items():
-        path = name in (".", "..") or "/" in name or "\\" in name or name.lower().endswith((".zip", ".json"))
-        if name in reserved or path:
+        if name in reserved or is_path(name) or "\\" in name:
             raise orgs.error(f"an org cannot be called '{name}', which --sf-org takes for something else", name)
         if not isinstance(said, Entry):
             raise orgs.error(f"'{name}' must be a mapping that says how to log in", name)

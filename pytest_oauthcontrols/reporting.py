@@ -12,7 +12,7 @@ from pytest_oauthcontrols import output, results
 from pytest_oauthcontrols.assessment import Assessment, Case
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.model import Seen
-from pytest_oauthcontrols.session import assessment_key
+from pytest_oauthcontrols.session import assessment_key, check_writable
 from pytest_oauthcontrols.summary import reading, summary, tool
 
 
@@ -30,10 +30,7 @@ class Reporter:
         if given is None:
             return None
         path = self._config.invocation_params.dir / given
-        try:
-            output.check_writable(path)
-        except OSError as error:
-            raise pytest.UsageError(f"--sf-json={given}: cannot be written: {error.strerror}") from None
+        check_writable(path, f"--sf-json={given}")
         return path
 
     @property

@@ -37,10 +37,7 @@ class Reading:
         self._base = config.invocation_params.dir
         kept = config.option.sf_snapshot
         if kept is not None and not hasattr(config, "workerinput"):
-            try:
-                output.check_writable(self._base / kept / "org.json")
-            except OSError as error:
-                raise pytest.UsageError(f"--sf-snapshot={kept}: cannot be written: {error.strerror}") from None
+            check_writable(self._base / kept / "org.json", f"--sf-snapshot={kept}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -123,6 +120,14 @@ class Reading:
     @property
     def _encoded(self) -> bytes:
         return snapshot.encode(self._config.stash[assessment_key].orgs)
+
+
+def check_writable(path: Path, given: str) -> None:
+    """Raise a usage error, which names the option as it was given, where a file cannot be written."""
+    try:
+        output.check_writable(path)
+    except OSError as error:
+        raise pytest.UsageError(f"{given}: cannot be written: {error.strerror}") from None
 
 
 def _named(value: str, error: sources.SourceError) -> str:

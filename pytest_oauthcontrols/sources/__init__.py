@@ -17,6 +17,7 @@ from pytest_oauthcontrols.credentials import (
     SalesforceCli,
     Source,
     from_environment,
+    is_path,
 )
 from pytest_oauthcontrols.model import Org
 from pytest_oauthcontrols.sources.assembly import Origin, now
@@ -27,11 +28,6 @@ __all__ = ["DEMO", "SourceError", "is_live", "is_path", "read", "reader"]
 
 DEMO = "demo"
 """Name of the sample org that ships with the package."""
-
-
-def is_path(value: str) -> bool:
-    """Tell whether a value of `--sf-org` is a path; any other is a name."""
-    return "/" in value or os.sep in value or value in (".", "..") or value.lower().endswith((".zip", ".json"))
 
 
 def is_live(value: str, logins: Mapping[str, Login]) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NoReturn
 
-from pytest_oauthcontrols.settings import METADATA_TYPES
 from pytest_oauthcontrols.sources.metadata import APP_TYPES, FILE_TYPES, MetadataFile, UnreadableFile, full_name
 from pytest_oauthcontrols.sources.metadata_api import LISTED, SOURCE, Listed
 
@@ -23,8 +23,8 @@ class Gaps:
         """Type and full name to why a component did not arrive."""
         self.problems: list[str] = []
         self.notes: list[str] = []
-        for known in METADATA_TYPES.values():
-            if known.suffix and known.since > version:
+        for known in FILE_TYPES.values():
+            if known.since > version:
                 since = f"{known.since:.1f}"
                 self.missing[known.name] = (
                     f"API version {version}, at which the org was read, does not have {known.name}; {since} does"
@@ -85,7 +85,7 @@ def not_arrived(files: Iterable[MetadataFile], listed: Iterable[Listed], gaps: G
     for (type_name, full), reason in gaps.components.items():
         if (type_name, full.casefold()) not in arrived:
             relative = f"{type_name}/{full}.{FILE_TYPES[type_name].suffix}"
-            fail = _Failing(reason, managed=lacking.get((type_name, full), False))
+            fail = partial(_fail, reason, managed=lacking.get((type_name, full), False))
             yield MetadataFile(f"{SOURCE} {relative}", relative, fail)
 
 
@@ -95,12 +95,8 @@ _WHY = {
 }
 
 
-class _Failing:
-    """A file that exists and did not arrive."""
-
-    def __init__(self, reason: str, managed: bool) -> None:
-        self._error = UnreadableFile(reason)
-        self._error.managed = managed
-
-    def __call__(self) -> NoReturn:
-        raise self._error
+def _fail(reason: str, managed: bool) -> NoReturn:
+    """Stand in for the reading of a file that did not arrive."""
+    error = UnreadableFile(reason)
+    error.managed = managed
+    raise error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,6 +54,9 @@ def log_in(credentials: Credentials, transport: Transport) -> Session:
 
     Raises `SourceError` for credentials that cannot be used, and `Refusal` for those that Salesforce refuses.
     """
+    # What their `repr` leaves out is secret.
+    hidden = (getattr(credentials, one.name) for one in fields(credentials) if not one.repr)
+    transport.secrets.update(secret for secret in hidden if secret)
     org_id = None
     if isinstance(credentials, SalesforceCli):
         from pytest_oauthcontrols.sources.salesforce_cli import ask
@@ -97,12 +100,12 @@ def _exchange(credentials: Credentials, transport: Transport) -> tuple[str, str,
 
 
 def _options(credentials: Credentials, transport: Transport) -> dict[str, Any]:
-    """Return what simple-salesforce is told, and tell the transport what is secret and which host it is sent to."""
+    """Return what simple-salesforce is told, and tell the transport which host it is sent to."""
     if isinstance(credentials, JwtBearer | JwtBearerFile):
         label = _label(credentials.login)
         transport.hosts.add(label + _DOMAIN)
         key = _private_key(credentials)
-        transport.secrets |= {credentials.consumer_key, key}
+        transport.secrets.add(key)
         sandbox = label == "test" or ".sandbox" in label or "--" in label
         return {
             "username": credentials.username,
@@ -119,7 +122,6 @@ def _options(credentials: Credentials, transport: Transport) -> dict[str, Any]:
                 f"my_domain is {_quoted(credentials.my_domain)}; client credentials need the org's own host"
             )
         transport.hosts.add(label + _DOMAIN)
-        transport.secrets |= {credentials.consumer_key, credentials.consumer_secret}
         return {
             "consumer_key": credentials.consumer_key,
             "consumer_secret": credentials.consumer_secret,
@@ -128,7 +130,6 @@ def _options(credentials: Credentials, transport: Transport) -> dict[str, Any]:
     assert isinstance(credentials, Password)
     label = _label(credentials.login)
     transport.hosts.add(label + _DOMAIN)
-    transport.secrets |= {one for one in (credentials.password, credentials.security_token) if one}
     return {
         "username": credentials.username,
         "password": credentials.password,

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from pytest_oauthcontrols.settings import METADATA_TYPES, MetadataType
 from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.metadata import FILE_TYPES, SourceError
 from pytest_oauthcontrols.sources.refusals import TRANSIENT, Refusal, parse_answer
@@ -122,7 +121,9 @@ def _look(connection: Connection, process: str) -> bytes:
 
 def _request(version: float) -> str:
     types: dict[str, list[str]] = {}
-    for known in requested(version):
+    for known in FILE_TYPES.values():
+        if known.since > version:
+            continue
         members = types.setdefault("Settings" if known.suffix == "settings" else known.name, [])
         members.append(known.name.removesuffix("Settings") if known.suffix == "settings" else "*")
     package = "".join(
@@ -133,11 +134,6 @@ def _request(version: float) -> str:
         f"<retrieveRequest><apiVersion>{version}</apiVersion><singlePackage>true</singlePackage>"
         f"<unpackaged>{package}<version>{version}</version></unpackaged></retrieveRequest>"
     )
-
-
-def requested(version: float) -> list[MetadataType]:
-    """Return the types that an API version has."""
-    return [known for known in METADATA_TYPES.values() if known.suffix and known.since <= version]
 
 
 def _unpacked(archive: re.Match[bytes] | None) -> bytes:
