@@ -1,0 +1,131 @@
+"""What an earlier run found, and what has changed since: an earlier results file is the baseline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+SCHEMA = 1
+"""Version of the results file's format."""
+
+_FAILING = ("fail", "unverifiable")
+
+
+class BaselineError(Exception):
+    """A file that is no results file, or none that this run can be compared with; the message says why."""
+
+
+class Change(str, Enum):
+    """What has become of a finding since the baseline."""
+
+    NEW = "new"
+    PERSISTING = "persisting"
+    FIXED = "fixed"
+    NOT_COMPARABLE = "not comparable"
+
+
+class Key(NamedTuple):
+    """What a finding is known by from run to run."""
+
+    org: str
+    """The org's id, or its name where it has none."""
+    kind: str | None
+    app: str | None
+    """Full name; None for the org's own controls."""
+    control: str
+
+
+class Earlier(NamedTuple):
+    """A finding of the baseline."""
+
+    verdict: str
+    since: date
+    """The day of the reading that first had it."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The findings of an earlier run."""
+
+    file: str
+    orgs: Mapping[str, str]
+    """Name of each org by what it is known by."""
+    changed: frozenset[str]
+    """Controls that decide by another rule now."""
+    findings: Mapping[Key, Earlier]
+
+    def change(self, key: Key, verdict: str) -> Change:
+        """Return what a finding of this run is, compared with the baseline."""
+        earlier = self.findings.get(key)
+        if key.org in self.orgs and key.control in self.changed:
+            return Change.NOT_COMPARABLE
+        if earlier is None:
+            return Change.NEW
+        if earlier.verdict == verdict:
+            return Change.PERSISTING
+        return Change.NOT_COMPARABLE if verdict == "unverifiable" else Change.NEW
+
+
+def org_key(org_id: str | None, name: str) -> str:
+    """Return what an org is known by: the case-sensitive part of its id, or its name."""
+    return org_id[:15] if org_id else name
+
+
+def load(content: bytes, file: str, version: str, rules: Mapping[str, str]) -> Baseline:
+    """Return the baseline in a results file.
+
+    `version` is that of this run's catalogue, `rules` says by which rule each of its controls decides, as a digest.
+    Raises `BaselineError` for a file that is no results file, or was written with another version of the catalogue.
+    """
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
+        raise BaselineError(f"{file}:{line}: is no JSON, so no results file; write one with --sf-json") from None
+    if not isinstance(said, dict) or "results" not in said:
+        raise BaselineError(f"{file}:1: is no results file; write one with --sf-json")
+    if said.get("schema") != SCHEMA:
+        raise BaselineError(f"{file}:1: is a results file of another format; write a new one with --sf-json")
+    try:
+        return _baseline(said, file, version, rules)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise BaselineError(f"{file}:1: is no results file that this tool has written; write one anew") from None
+
+
+def _baseline(said: Any, file: str, version: str, rules: Mapping[str, str]) -> Baseline:
+    catalogue = said["catalogue"]
+    if catalogue["version"] != version:
+        raise BaselineError(
+            f"{file}:1: was written with version {str(catalogue['version'])[:20]} of the catalogue, and this is version"
+            f" {version}; write a new one with --sf-json"
+        )
+    read = {org["name"]: (_org(org), _day(org["taken_at"])) for org in said["orgs"]}
+    if len(read) < len(said["orgs"]):
+        raise BaselineError(f"{file}:1: has several orgs of one name, so its findings cannot be told apart")
+    findings = {}
+    for row in said["results"]:
+        if row["verdict"] in _FAILING:
+            org, day = read[row["org"]]
+            key = Key(org, _name(row["kind"]), _name(row["app"]), str(row["control"]))
+            findings[key] = Earlier(row["verdict"], _day(row["since"]) if "since" in row else day)
+    before = catalogue["rules"]
+    changed = frozenset(control for control in rules if before.get(control) != rules[control])
+    return Baseline(file, {key: str(name) for name, (key, _) in read.items()}, changed, findings)
+
+
+def _org(org: Any) -> str:
+    return org_key(_name(org["org_id"]), str(org["name"]))
+
+
+def _name(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _day(text: Any) -> date:
+    return datetime.fromisoformat(text).date()
