@@ -7,13 +7,15 @@ an error that names file and line.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from importlib.resources import files
 
-from pytest_oauthcontrols.conditions import Condition, all_of, compile_condition
+from pytest_oauthcontrols.conditions import Condition, all_of, compile_condition, factors_of
 from pytest_oauthcontrols.cvss import Severity, base_score, severity_of
 from pytest_oauthcontrols.document import Entry, parse
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
@@ -58,6 +60,27 @@ class Clause:
 
 
 @dataclass(frozen=True, eq=False)
+class RiskCondition:
+    """What, by the published page, makes the risk of a finding higher or lower than usual."""
+
+    says: str
+    conditions: Mapping[str, Condition]
+    """By what the control applies to."""
+    factors: Mapping[str, bool]
+    """Risk factors among them, which somebody has to attest: whether that shows the condition, or rules it out."""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Something in which published pages disagree, or a page with itself."""
+
+    says: str
+    """What disagrees, which reading decides, and why."""
+    matters: Mapping[str, Condition]
+    """When it matters, by what the control applies to; empty: always."""
+
+
+@dataclass(frozen=True, eq=False)
 class Control:
     """One published control, and what decides it."""
 
@@ -79,13 +102,16 @@ class Control:
     remediation: str
     may_break: str
     """What a fix may break."""
-    higher_risk_when: tuple[str, ...]
-    low_risk_when: tuple[str, ...]
+    higher_risk_when: tuple[RiskCondition, ...]
+    low_risk_when: tuple[RiskCondition, ...]
     low_risk_needs: str
     """`any` or `all` of the conditions for low risk; empty where there is at most one."""
+    contradictions: tuple[Contradiction, ...]
     notes: tuple[str, ...]
     rules: Mapping[str, tuple[Clause, ...]]
     """What decides, by what it applies to: a kind of app, or `org`."""
+    rule_sha256: str
+    """Digest of what decides, as it is stated: findings of two runs can be compared only where it is the same."""
     shows: Mapping[str, tuple[Condition, ...]]
     """What is shown as evidence beside what decides."""
 
@@ -117,6 +143,22 @@ class Catalogue:
     sha256: str
     """Digest over the files."""
 
+    @property
+    def rules(self) -> Mapping[str, str]:
+        """By which rule each control decides, as a digest."""
+        return {control.id: control.rule_sha256 for control in self.controls}
+
+    @cached_property
+    def factors(self) -> Mapping[str, tuple[str, ...]]:
+        """Each risk factor that can be attested, with what that shows or rules out."""
+        found: dict[str, dict[str, None]] = {}
+        for control in self.controls:
+            for condition in (*control.higher_risk_when, *control.low_risk_when):
+                for factor, shows in condition.factors.items():
+                    says = f"{'shows' if shows else 'rules out'}, for {control.id}: {condition.says}"
+                    found.setdefault(factor, {})[says] = None
+        return {factor: tuple(found[factor]) for factor in sorted(found)}
+
     def of(self, subject: str) -> tuple[Control, ...]:
         """Return the controls of a kind of app, or of the org itself."""
         return tuple(control for control in self.controls if subject in control.rules)
@@ -146,7 +188,7 @@ _KEYS = {
         "shows",
         "higher_risk_when",
     ),
-    *("low_risk_when", "low_risk_needs", "threat", "remediation", "may_break", "notes"),
+    *("low_risk_when", "low_risk_needs", "threat", "remediation", "may_break", "contradictions", "notes"),
 }
 _OUTCOMES = {verdict.value: verdict for verdict in Verdict if verdict is not Verdict.UNVERIFIABLE}
 _PAGE = "https://help.salesforce.com/s/articleView?id=xcloud.{}.htm&type=5"
@@ -190,7 +232,7 @@ def parse_control(text: str, file: str) -> Control:
     core = entry.get("core", False)
     if not isinstance(core, bool):
         raise entry.error("'core' must be true or false", "core")
-    low_risk_when = entry.texts("low_risk_when")
+    low_risk_when = tuple(_risks(entry, "low_risk_when", applies_to))
     low_risk_needs = entry.choice("low_risk_needs", ("any", "all")) if len(low_risk_when) > 1 else ""
     return Control(
         id=id_,
@@ -205,11 +247,13 @@ def parse_control(text: str, file: str) -> Control:
         threat=entry.text("threat"),
         remediation=entry.text("remediation"),
         may_break=entry.text("may_break"),
-        higher_risk_when=entry.texts("higher_risk_when"),
+        higher_risk_when=tuple(_risks(entry, "higher_risk_when", applies_to)),
         low_risk_when=low_risk_when,
         low_risk_needs=low_risk_needs,
+        contradictions=tuple(_contradictions(entry, applies_to)),
         notes=entry.texts("notes"),
         rules={subject: _rule(entry, subject, applies_to) for subject in applies_to},
+        rule_sha256=hashlib.sha256(json.dumps([entry["applies_to"], entry["decided_by"]]).encode()).hexdigest(),
         shows={subject: _shows(entry, subject) for subject in applies_to},
     )
 
@@ -256,11 +300,7 @@ def _clause(entry: Entry, subject: str) -> Clause:
     outcomes = [key for key in entry if key != "when"]
     if len(outcomes) != 1:
         raise entry.error(f"exactly one of require, {', '.join(_OUTCOMES)} must be said")
-    when = None
-    if "when" in entry:
-        if not isinstance(entry["when"], Entry):
-            raise entry.error("'when' must be a condition", "when")
-        when = compile_condition(entry["when"], subject)
+    when = _condition(entry, "when", subject) if "when" in entry else None
     if outcomes == ["require"]:
         requirements = tuple(
             Requirement(compile_condition(one, subject, ("finding",)), one.text("finding"))
@@ -270,6 +310,28 @@ def _clause(entry: Entry, subject: str) -> Clause:
             raise entry.error("'require' must not be empty", "require")
         return Clause(when, Verdict.PASS, "", requirements, all_of(tuple(one.condition for one in requirements)))
     return Clause(when, _OUTCOMES[outcomes[0]], entry.text(outcomes[0]), (), None)
+
+
+def _risks(entry: Entry, key: str, applies_to: tuple[str, ...]) -> Iterator[RiskCondition]:
+    for one in entry.entries(key):
+        one.only(("says", "when"))
+        if "when" not in one:
+            raise one.error("'when' is missing: where no API shows it, say when: {factor.NAME: true}")
+        conditions = {subject: _condition(one, "when", subject) for subject in applies_to}
+        yield RiskCondition(one.text("says"), conditions, dict(factors_of(one["when"])))
+
+
+def _contradictions(entry: Entry, applies_to: tuple[str, ...]) -> Iterator[Contradiction]:
+    for one in entry.entries("contradictions"):
+        one.only(("says", "when"))
+        matters = {subject: _condition(one, "when", subject) for subject in applies_to if "when" in one}
+        yield Contradiction(one.text("says"), matters)
+
+
+def _condition(entry: Entry, key: str, subject: str) -> Condition:
+    if not isinstance(entry[key], Entry):
+        raise entry.error(f"'{key}' must be a condition", key)
+    return compile_condition(entry[key], subject)
 
 
 def _shows(entry: Entry, subject: str) -> tuple[Condition, ...]:

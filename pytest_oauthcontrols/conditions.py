@@ -13,9 +13,12 @@ A condition is a mapping of settings to tests, all of which have to hold:
     ConnectedApplication.PinLength: {at_least: 8}
     samlConfig.acsUrl: {starts_with: 'https://'}
     oauthConfig.scopes: {contains: OpenID}          a list has the value, or all of several
+    oauthConfig.scopes: {contains_any: [Full, Api]} a list has at least one of several values
     oauthConfig.scopes: {lacks: Full}               a list has not the value, or none of several
     ipRanges: {narrower_than: 0.0.0.0/0}            address ranges that together leave out a part of the network
     any: [CONDITION, ...]                           at least one holds
+    not: CONDITION                                  the opposite holds
+    factor.NAME: true                               a risk factor that no API shows was attested (false: its opposite)
     predicate: NAME                                 a function of `predicates`, where settings interact
 
 A condition is true, false or unknown (an unreadable setting, an absent one without a documented
@@ -36,7 +39,20 @@ from pytest_oauthcontrols.document import Entry, suggestion
 from pytest_oauthcontrols.model import ORG, Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.predicates import PREDICATES, Predicate
 from pytest_oauthcontrols.settings import METADATA_TYPES, Field, canonical_scope, fields_of, is_scope
-from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, Truth, greatest, truth, untold
+from pytest_oauthcontrols.truth import (
+    BY_HAND,
+    FALSE,
+    FALSE_BY_DEFAULT,
+    TRUE,
+    TRUE_BY_DEFAULT,
+    Truth,
+    greatest,
+    negated,
+    truth,
+    untold,
+)
+
+_FACTOR = "factor."
 
 
 class Condition(Protocol):
@@ -73,6 +89,46 @@ class Several:
         """Yield the evidence of each."""
         for condition in self.conditions:
             yield from condition.evidence(app, org)
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """The opposite of a condition."""
+
+    condition: Condition
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether the opposite holds."""
+        return negated(self.condition.holds(app, org))
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield what the condition looks at."""
+        yield from self.condition.evidence(app, org)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFactor:
+    """A risk factor that no API shows is there, or is not: only an attestation that has not expired tells."""
+
+    factor: str
+    there: bool
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether it was attested that the factor is there, or is not."""
+        return truth(self.there) if isinstance(self._attested(app, org), Seen) else BY_HAND
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield the attestation as a setting."""
+        yield self._attested(app, org)
+
+    def _attested(self, app: App | None, org: Org) -> Setting:
+        name = f"{_FACTOR}{self.factor}"
+        found = org.decisions.attested_factor(self.factor, org.name, None if app is None else app.name)
+        if found is None:
+            return Unreadable(name, f"no API shows it, and nobody has attested the factor {self.factor}", manual=True)
+        if not found.scope.holds(org.day):
+            return Unreadable(name, f"its attestation ({found.scope.where}) has expired: {found}", manual=True)
+        return Seen(name, found.statement, found.scope.file, found.scope.line, str(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,17 +290,31 @@ def compile_condition(entry: Entry, subject: str, reserved: Iterable[str] = ()) 
     return all_of(tuple(parts))
 
 
+def factors_of(stated: Any, wanted: bool = True) -> Iterator[tuple[str, bool]]:
+    """Yield the risk factors that a condition, as it is stated, looks at, and whether they have to be there."""
+    if isinstance(stated, list):
+        for one in stated:
+            yield from factors_of(one, wanted)
+    elif isinstance(stated, dict):
+        for key, value in stated.items():
+            if key.startswith(_FACTOR):
+                yield key.removeprefix(_FACTOR), value is wanted
+            else:
+                yield from factors_of(value, wanted is not (key == "not"))
+
+
 def all_of(conditions: tuple[Condition, ...]) -> Condition:
     """Return the condition that every one of several holds."""
     return conditions[0] if len(conditions) == 1 else Several(conditions, min, FALSE)
 
 
 def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
-    if key == "any":
-        conditions = tuple(compile_condition(one, subject) for one in entry.entries(key))
-        if not conditions:
-            raise entry.error("'any' must not be empty", key)
-        return Several(conditions, greatest, TRUE)
+    if key in ("any", "not"):
+        return _compile_logic(entry, key, subject)
+    if key.startswith(_FACTOR):
+        if not isinstance(entry[key], bool):
+            raise entry.error(f"'{key}' must be true or false", key)
+        return RiskFactor(key.removeprefix(_FACTOR), entry[key])
     if key == "predicate":
         return Named(PREDICATES[entry.choice(key, PREDICATES)])
     of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES
@@ -259,6 +329,17 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
     verb, compare = _compile_test(entry, key, spec)
     silent = spec.untold or verb == "lacks"
     return Comparison(key, component, spec, of_org, compare, verb == "seen", silent)
+
+
+def _compile_logic(entry: Entry, key: str, subject: str) -> Condition:
+    if key == "not":
+        if not isinstance(entry[key], Entry):
+            raise entry.error("'not' must be a condition", key)
+        return Negation(compile_condition(entry[key], subject))
+    conditions = tuple(compile_condition(one, subject) for one in entry.entries(key))
+    if not conditions:
+        raise entry.error("'any' must not be empty", key)
+    return Several(conditions, greatest, TRUE)
 
 
 def _compile_test(entry: Entry, key: str, spec: Field) -> tuple[str, Test]:
@@ -346,6 +427,11 @@ def _contains(operand: Any, field: Field) -> Test:
     return _members(operand, field).issubset
 
 
+def _contains_any(operand: Any, field: Field) -> Test:
+    members = _members(operand, field)
+    return lambda value: not members.isdisjoint(value)
+
+
 def _lacks(operand: Any, field: Field) -> Test:
     return _members(operand, field).isdisjoint
 
@@ -379,6 +465,7 @@ _OPERATORS: dict[str, tuple[tuple[str, ...], Callable[[Any, Field], Test]]] = {
     "at_least": (("integer",), _at_least),
     "starts_with": (("string",), _starts_with),
     "contains": (("list", "scopes"), _contains),
+    "contains_any": (("list", "scopes"), _contains_any),
     "lacks": (("list", "scopes"), _lacks),
     "narrower_than": (("ranges",), _narrower_than),
 }

@@ -10,7 +10,18 @@ from typing import NamedTuple
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.conditions import Condition
 from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Absent, App, Org, Setting, Unreadable
+from pytest_oauthcontrols.decisions import Attestation
+from pytest_oauthcontrols.model import (
+    CONNECTED_APP,
+    EXTERNAL_CLIENT_APP,
+    ORG,
+    Absent,
+    App,
+    Org,
+    Seen,
+    Setting,
+    Unreadable,
+)
 from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 
 READABLE = Control(
@@ -29,8 +40,10 @@ READABLE = Control(
     higher_risk_when=(),
     low_risk_when=(),
     low_risk_needs="",
+    contradictions=(),
     notes=(),
     rules={CONNECTED_APP: (), EXTERNAL_CLIENT_APP: (), ORG: ()},
+    rule_sha256="",
     shows={},
 )
 """Stands in for the controls of an app or org that could not be read, or only in part; the catalogue has it not."""
@@ -58,8 +71,41 @@ class Finding(NamedTuple):
         return self.control.rules[ORG if self.app is None else self.app.kind][: self.depth]
 
     @property
+    def failing(self) -> bool:
+        """Whether it fails its case, unless it is accepted."""
+        return self.verdict in (FAIL, Verdict.UNVERIFIABLE)
+
+    @property
+    def attestation(self) -> Attestation | None:
+        """The attestation, expired or not, where a person has to look, or has looked."""
+        by_hand = self.verdict is Verdict.MANUAL or (
+            self.verdict is PASS and not (self.decided and self.steps[-1].verdict is PASS)
+        )
+        return _attestation(self.control, self.app, self.org) if by_hand else None
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """Where published pages disagree and it matters here: which reading decides, and why."""
+        subject = ORG if self.app is None else self.app.kind
+        return tuple(
+            one.says
+            for one in self.control.contradictions
+            if not one.matters or one.matters[subject].holds(self.app, self.org) in (TRUE, TRUE_BY_DEFAULT)
+        )
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why; a sentence each."""
+        attestation = self.attestation
+        if attestation is None:
+            return self._reasons
+        if self.verdict is PASS:
+            return (f"{_capitalised(str(attestation))}.",)
+        return (*self._reasons, f"The attestation by {attestation.by} expired on {attestation.scope.expires}.")
+
+    @property
+    def _reasons(self) -> tuple[str, ...]:
+        """Why by what was read."""
         if self.control is READABLE:
             return (self.app or self.org).problems
         if not self.decided:
@@ -67,7 +113,7 @@ class Finding(NamedTuple):
         clause = self.steps[-1]
         if clause.required is None:
             return (self._worded(clause.because, clause.when),)
-        if self.verdict is Verdict.PASS:
+        if self.verdict is PASS:
             return ("Configured as recommended.",)
         return tuple(
             self._worded(one.finding, one.condition)
@@ -123,6 +169,10 @@ class Finding(NamedTuple):
     def _looked_at(self) -> Iterator[Setting]:
         for condition in self._conditions():
             yield from condition.evidence(self.app, self.org)
+        attestation = self.attestation
+        if attestation is not None:
+            scope = attestation.scope
+            yield Seen("attestation", attestation.statement, scope.file, scope.line, str(attestation))
         if self.decided and self.verdict is not Verdict.NOT_APPLICABLE:
             for shown in self.control.shows[ORG if self.app is None else self.app.kind]:
                 yield from shown.evidence(self.app, self.org)
@@ -183,13 +233,16 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
                 verdict = FAIL
         if verdict is PASS and not certain:
             return _undecided(control, app, org, depth, by_hand=False)
-        return _decided((control, app, org, verdict, depth, True))
+        return _decided(
+            (control, app, org, verdict if verdict is not MANUAL else _by_hand(control, app, org), depth, True)
+        )
     raise AssertionError(f"no clause of {control.id} decides")
 
 
 # What is done for each case: looking a member up in its class is dear before Python 3.12, and so is calling a class.
 PASS = Verdict.PASS
 FAIL = Verdict.FAIL
+MANUAL = Verdict.MANUAL
 _decided: Callable[[tuple[Control, App | None, Org, Verdict, int, bool]], Finding] = partial(tuple.__new__, Finding)
 
 
@@ -201,7 +254,18 @@ def _unreadable(app: App | None, org: Org) -> Finding:
 
 def _undecided(control: Control, app: App | None, org: Org, depth: int, *, by_hand: bool) -> Finding:
     """Return the finding where a control cannot be decided: manual if no tool could read what it needs."""
-    return Finding(control, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, depth, decided=False)
+    verdict = _by_hand(control, app, org) if by_hand else Verdict.UNVERIFIABLE
+    return Finding(control, app, org, verdict, depth, decided=False)
+
+
+def _by_hand(control: Control, app: App | None, org: Org) -> Verdict:
+    """Return what holds where only a person can look: manual, unless somebody has looked and attests it."""
+    attestation = _attestation(control, app, org)
+    return PASS if attestation is not None and attestation.scope.holds(org.day) else MANUAL
+
+
+def _attestation(control: Control, app: App | None, org: Org) -> Attestation | None:
+    return org.decisions.attested_control(control.id, org.name, None if app is None else app.name)
 
 
 def _capitalised(sentence: str) -> str:

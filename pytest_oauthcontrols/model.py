@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from pytest_oauthcontrols.decisions import UNDECIDED, Decisions
 
 CONNECTED_APP = "connected_app"
 EXTERNAL_CLIENT_APP = "external_client_app"
@@ -189,6 +191,13 @@ class Org(Subject):
     """False if nothing of the org could be read: then there is nothing to assess."""
     snapshot: Snapshot | None = None
     """The file that keeps what was read, where there is one."""
+    decisions: Decisions = UNDECIDED
+    """What the user has decided of findings; nothing that was read."""
+
+    @property
+    def day(self) -> date:
+        """The day against which dates are judged: that of the reading."""
+        return self.taken_at.date()
 
     def __post_init__(self) -> None:
         for app in self.apps:

@@ -23,7 +23,7 @@ from pytest_oauthcontrols.model import (
     Unreadable,
 )
 from pytest_oauthcontrols.settings import is_certificate_name
-from pytest_oauthcontrols.truth import FALSE, TRUE, UNKNOWN, Truth, truth, untold
+from pytest_oauthcontrols.truth import FALSE, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth, untold
 
 Ruling = tuple[Truth, Sequence[Setting]]
 Predicate = Callable[["App | None", Org], Ruling]
@@ -58,7 +58,7 @@ def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
     except (ValueError, x509.InvalidVersion):
         reason = f"{certificate.name} is neither a certificate that can be parsed nor a certificate's name"
         return _cannot_tell(Unreadable(certificate.name, reason))
-    expired = org.taken_at.date() > last_day
+    expired = org.day > last_day
     shown = f"a certificate that {'expired on' if expired else 'is valid until'} {last_day}"
     return truth(not expired), [certificate._replace(shown=shown)]
 
@@ -69,15 +69,16 @@ def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
     allowed = app.settings.get("declared.allowed_scopes")
     if not isinstance(allowed, Seen):
         return TRUE, []
-    name, component = (
-        ("oauthConfig.scopes", "ConnectedApp")
-        if app.kind == CONNECTED_APP
-        else (f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
-    )
-    scopes = app.setting(name, component)
+    scopes = _scopes(app)
     if not isinstance(scopes, Seen):
         return _cannot_tell(scopes, allowed)
     return truth(set(_listed(scopes)) <= set(_listed(allowed))), [scopes, allowed]
+
+
+def _scopes(app: App) -> Setting:
+    if app.kind == CONNECTED_APP:
+        return app.setting("oauthConfig.scopes", "ConnectedApp")
+    return app.setting(f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
 
 
 def _cannot_tell(*settings: Setting) -> Ruling:
@@ -122,11 +123,11 @@ def _signs_on(app: App) -> bool | None:
     """Tell whether people sign on through the app; None if that cannot be told."""
     if not app.readable:
         return None
+    scopes = _scopes(app)
     if app.kind == CONNECTED_APP:
-        saml, scopes = app.setting("samlConfig", "ConnectedApp"), app.setting("oauthConfig.scopes", "ConnectedApp")
+        saml = app.setting("samlConfig", "ConnectedApp")
     else:
         saml = Seen("saml", True, app.source) if SAML_POLICIES in app.read else Absent("saml", app.source)
-        scopes = app.setting(f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
     if isinstance(saml, Seen) or (isinstance(scopes, Seen) and "OpenID" in _listed(scopes)):
         return True
     if SAML_POLICIES in app.unread:
@@ -185,6 +186,16 @@ _POLICY_PARTS = ("refreshTokenPolicyType", "refreshTokenValidityPeriod", "refres
 def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
     """A refresh token of the app lives for 90 days at most, however much it is used."""
     assert app is not None
+    return _refresh_tokens_expire_within(_NINETY_DAYS, app)
+
+
+def refresh_tokens_expire_within_24_hours(app: App | None, org: Org) -> Ruling:
+    """A refresh token of the app lives for 24 hours at most, however much it is used."""
+    assert app is not None
+    return _refresh_tokens_expire_within(24, app)
+
+
+def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
     if app.kind == CONNECTED_APP:
         policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
         if not isinstance(policy, Seen):
@@ -195,22 +206,22 @@ def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
         kind, period, unit = (
             (match[1].lower().removeprefix("specific_"), match[2], match[3]) if match else ("", None, None)
         )
-        return _expires_in_time(kind, period, unit), [policy]
+        return _expires_within(hours, kind, period, unit), [policy]
     parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
     if isinstance(parts[0], Absent):
         return _cannot_tell(parts[0])
     if any(isinstance(part, Unreadable) for part in parts):
         return _cannot_tell(*parts)
     kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
-    return _expires_in_time((kind or "").lower().removeprefix("specific"), period, unit), parts
+    return _expires_within(hours, (kind or "").lower().removeprefix("specific"), period, unit), parts
 
 
-def _expires_in_time(kind: str, period: str | None, unit: str | None) -> Truth:
+def _expires_within(hours: int, kind: str, period: str | None, unit: str | None) -> Truth:
     if kind == "zero":
         return TRUE
     if kind != "lifetime" or period is None or unit is None:
         return FALSE
-    return truth(int(period) * _HOURS.get(unit.lower(), _NINETY_DAYS + 1) <= _NINETY_DAYS)
+    return truth(int(period) * _HOURS.get(unit.lower(), hours + 1) <= hours)
 
 
 def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
@@ -229,6 +240,77 @@ def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
     return truth(not missing), seen
 
 
+def no_app_has_full_access(app: App | None, org: Org) -> Ruling:
+    """No app of the org has the scope for full access; where no app has OAuth, that cannot be told."""
+    return _holds_of_every_app(org, _lacks_full_access)
+
+
+def _lacks_full_access(app: App | None, org: Org) -> Ruling:
+    assert app is not None
+    scopes = _scopes(app)
+    if isinstance(scopes, Seen):
+        return truth("Full" not in _listed(scopes)), [scopes]
+    if isinstance(scopes, Absent) and app.kind == CONNECTED_APP:
+        return TRUE, [scopes]
+    return _cannot_tell(scopes)
+
+
+def every_app_enforces_ip_restrictions(app: App | None, org: Org) -> Ruling:
+    """Every app of the org enforces IP restrictions; where no app has OAuth, that cannot be told."""
+    return _holds_of_every_app(org, _enforces_ip_restrictions)
+
+
+def _enforces_ip_restrictions(app: App | None, org: Org) -> Ruling:
+    assert app is not None
+    if app.kind == CONNECTED_APP:
+        relaxation = app.setting("oauthPolicy.ipRelaxation", "ConnectedApp")
+        if isinstance(relaxation, Absent):
+            if org.api_version is not None and org.api_version < _SINCE:
+                return _cannot_tell(relaxation)
+            # A file of an older API version leaves out any value, not only the documented default.
+            found = TRUE_BY_DEFAULT if org.api_version is None else TRUE
+            return found, [relaxation._replace(default="ENFORCE", since=_SINCE)]
+    else:
+        relaxation = app.setting(f"{OAUTH_POLICIES}.ipRelaxationPolicyType", OAUTH_POLICIES)
+    if not isinstance(relaxation, Seen):
+        return _cannot_tell(relaxation)
+    return truth(str(relaxation.value).lower() == "enforce"), [relaxation]
+
+
+_SINCE = 49
+"""First API version that has the OAuth policies of connected apps."""
+
+
+def refresh_tokens_of_every_app_expire_within_90_days(app: App | None, org: Org) -> Ruling:
+    """Refresh tokens of every app live for 90 days at most; where no app has OAuth, that cannot be told."""
+    return _holds_of_every_app(org, refresh_tokens_expire_within_90_days)
+
+
+def _holds_of_every_app(org: Org, predicate: Predicate) -> Ruling:
+    """Return whether a predicate holds of every app with OAuth, with what was seen of those apps that decide it.
+
+    It cannot be told while any app is unread, nor where there is no app to tell it of.
+    """
+    rulings = [_of_one_app(one, org, predicate) for one in org.apps if not _is_without_oauth(one)]
+    if org.problems or not rulings:
+        reason = org.problems[0] if org.problems else "no app of the org is seen to have OAuth settings"
+        rulings.append(_cannot_tell(Unreadable("apps with OAuth settings", reason)))
+    least = min(found for found, _ in rulings)
+    return least, [setting for found, seen in rulings if found == least for setting in seen]
+
+
+def _is_without_oauth(app: App) -> bool:
+    return app.readable and isinstance(app.oauth, Seen) and not app.oauth.value
+
+
+def _of_one_app(app: App, org: Org, predicate: Predicate) -> Ruling:
+    """Return what a predicate says of an app, with settings that name the app."""
+    if not app.readable:
+        return _cannot_tell(Unreadable(app.name, f"{app.name} could not be read", app.out_of_reach))
+    found, seen = predicate(app, org) if isinstance(app.oauth, Seen) else _cannot_tell(app.oauth)
+    return found, [setting._replace(name=f"{app.name}: {setting.name}") for setting in seen]
+
+
 PREDICATES: dict[str, Predicate] = {
     predicate.__name__: predicate
     for predicate in (
@@ -237,7 +319,11 @@ PREDICATES: dict[str, Predicate] = {
         an_app_signs_users_on,
         every_such_app_has_single_logout,
         refresh_tokens_expire_within_90_days,
+        refresh_tokens_expire_within_24_hours,
         every_authorised_app_is_installed,
+        no_app_has_full_access,
+        every_app_enforces_ip_restrictions,
+        refresh_tokens_of_every_app_expire_within_90_days,
     )
 }
 """What a control can name."""

@@ -46,3 +46,16 @@ def greatest(truths: Collection[Truth]) -> Truth:
     if best != BY_HAND:
         return best
     return next((other for other in (TRUE_BY_DEFAULT, UNKNOWN) if other in truths), BY_HAND)
+
+
+def negated(found: Truth) -> Truth:
+    """Return whether the opposite holds; what cannot be told stays so."""
+    return _OPPOSITES.get(found, found)
+
+
+_OPPOSITES = {
+    FALSE: TRUE,
+    FALSE_BY_DEFAULT: TRUE_BY_DEFAULT,
+    TRUE_BY_DEFAULT: FALSE_BY_DEFAULT,
+    TRUE: FALSE,
+}

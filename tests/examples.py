@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 from pytest_oauthcontrols import configuration
+from pytest_oauthcontrols.catalogue import load
+from pytest_oauthcontrols.decisions import Decisions
 from pytest_oauthcontrols.evaluation import Finding, evaluate, shown_value
 from pytest_oauthcontrols.model import ORG, Absent, Org, Seen, Subject, Unreadable
 from pytest_oauthcontrols.settings import METADATA_TYPES
@@ -20,7 +22,8 @@ from pytest_oauthcontrols.sources.metadata import MetadataFile
 FOLDER = Path(__file__).parent / "controls"
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 _TYPES = {known.name: known for known in METADATA_TYPES.values()}
-_KEYS = {"verdict", "says", "evidence", "subject", "config", "live", "queried", "unread", "apps"}
+_KEYS = {"verdict", "says", "evidence", "context", "differs", "subject", "config", "live", "queried", "unread", "apps"}
+_CATALOGUE = load()
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ class Example:
         if "config" in self.said:
             path = tmp_path / configuration.FILE_NAME
             path.write_text(self.said["config"], "utf-8")
-            org = configuration.apply(configuration.load(path, configuration.FILE_NAME), org)
+            configured = configuration.load(path, configuration.FILE_NAME, _CATALOGUE)
+            org = replace(
+                configuration.apply(configured, org), decisions=Decisions(attestations=configured.attestations)
+            )
         return org
 
 

@@ -375,18 +375,31 @@ def test_every_control_is_of_a_kind_of_app_or_of_the_org() -> None:
 
 
 def test_every_predicate_is_used() -> None:
-    """No predicate is there that no control names."""
-    used = {test for document in SHIPPED.values() for _, key, test in settings_of(document) if key == "predicate"}
-    assert used == set(PREDICATES)
+    """No predicate is there that no control names, be it to decide or to tell the risk."""
+    assert {one for document in SHIPPED.values() for one in predicates_of(document)} == set(PREDICATES)
+
+
+def predicates_of(stated: Any) -> Iterator[str]:
+    """Yield every predicate that is named in what a file states."""
+    if isinstance(stated, dict):
+        yield from (one for key, one in stated.items() if key == "predicate")
+        stated = list(stated.values())
+    for one in stated if isinstance(stated, list) else ():
+        yield from predicates_of(one)
 
 
 def test_the_catalogue_is_printed(pytester: pytest.Pytester) -> None:
-    """--sf-controls prints id, severity, range, way of assessment and name of every control, and reads no org."""
+    """--sf-controls prints every control, how severe it is, and what can be attested; it reads no org."""
     result = pytester.runpytest("--sf-controls", "--sf-org=./there-is-no-such-folder")
     assert result.ret == pytest.ExitCode.OK
     first, *lines = result.outlines
     assert "65 controls" in first
-    assert len(lines) == 2 * 65
+    assert lines[130:132] == ["", "61 risk factors that no API shows, and that can be attested"]
+    (mdm,) = [number for number, line in enumerate(lines) if line == "mdm"]
+    assert lines[mdm + 1].startswith("  shows, for ca-mobile-pin: Central device management ")
+    (passcode,) = [number for number, line in enumerate(lines) if line == "device-passcode"]
+    assert lines[passcode + 1] == "  rules out, for ca-mobile-pin: The device itself has no passcode."
+    lines = lines[:130]
     shown = [[*head.split(None, 3), name.strip()] for head, name in zip(lines[::2], lines[1::2], strict=True)]
     assert [[id_, severity, cvss_range, name] for id_, severity, cvss_range, _, name in shown] == [
         [row.id, row.severity, row.cvss_range, row.name] for row in ROWS
@@ -471,7 +484,10 @@ BAD: dict[str, tuple[tuple[str, str], str]] = {
         "did you mean 'automatically'?",
     ),
     "several low risks without any or all": (
-        ("threat:", "low_risk_when: [One thing., Another.]\nthreat:"),
+        (
+            "threat:",
+            "low_risk_when: [{says: A., when: {factor.mfa: true}}, {says: B., when: {factor.mdm: true}}]\nthreat:",
+        ),
         "'low_risk_needs' is missing",
     ),
     # Score
@@ -609,7 +625,7 @@ BAD: dict[str, tuple[tuple[str, str], str]] = {
     "bracket that is not opened": (instead("name: A control of the tests", "name: ] A control"), "not YAML"),
     "tab": (instead("name: A control of the tests", "name:\n\t- x"), "not YAML"),
     "control character": (instead("name: A control of the tests", "name: A \x07 control"), "not YAML"),
-    "date that there is none": (instead("name: A control of the tests", "name: 2026-13-45"), "not YAML"),
+    "date that there is none": (instead("name: A control of the tests", "name: 2026-13-45"), "'2026-13-45' is no date"),
     "tag that does not fit": (instead("name: A control of the tests", "name: !!float none"), "not YAML"),
     "unknown tag": (instead("name: A control of the tests", "name: !module os"), "not YAML"),
     "key that is a list": (("name: A control of the tests\n", "? [name] # here\n: x\n"), "a key must be a text"),
