@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pytest_oauthcontrols.catalogue import Catalogue, Control
+from pytest_oauthcontrols.decisions import UNDECIDED, Decisions
 from pytest_oauthcontrols.evaluation import Finding, cases, evaluate
 from pytest_oauthcontrols.model import App, Org
 
@@ -46,6 +47,8 @@ class Assessment:
 
     orgs: tuple[Org, ...]
     catalogue: Catalogue
+    decisions: Decisions = UNDECIDED
+    """What the user has decided; the orgs have it too."""
 
     @cached_property
     def slugs(self) -> dict[Org | App, str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
+from datetime import date
 from typing import Any
 
 import yaml
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class DocumentError(Exception):
@@ -54,6 +58,26 @@ class Entry(dict[str, Any]):
                 f"'{key}' must be one of {', '.join(choices)}, not '{value}'{suggestion(value, choices)}", key
             )
         return value
+
+    def known(self, key: str, noun: str, known: Collection[str]) -> str:
+        """Return a text that is one of many known names."""
+        value = self.text(key)
+        if value not in known:
+            raise self.error(f"there is no {noun} '{value}'{suggestion(value, known)}", key)
+        return value
+
+    def day(self, key: str) -> date:
+        """Return a day that is required."""
+        value = self.get(key)
+        if value is None:
+            raise self.error(f"'{key}' is missing: give the last day, such as {key}: 2027-03-31", key)
+        if type(value) is date:
+            return value
+        try:
+            # In quotes it is a text. Python 3.11 and later understand more notations than this one.
+            return date.fromisoformat(value if _DAY.fullmatch(str(value)) else "")
+        except (TypeError, ValueError):
+            raise self.error(f"'{key}' must be a day such as 2027-03-31, not '{value}'", key) from None
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts; empty where the key is missing."""
@@ -140,7 +164,9 @@ def _loader(file: str) -> Any:
             try:
                 return super().construct_object(node, deep)
             except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-                raise DocumentError(f"{file}:{node.start_mark.line + 1}: not YAML: {error}") from None
+                no_date = node.tag == "tag:yaml.org,2002:timestamp"
+                problem = f"'{node.value}' is no date: {error}" if no_date else f"not YAML: {error}"
+                raise DocumentError(f"{file}:{node.start_mark.line + 1}: {problem}") from None
 
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, Loader.construct_mapping)
     return Loader

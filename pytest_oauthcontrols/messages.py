@@ -8,12 +8,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from pytest_oauthcontrols.acceptance import waiver_of
 from pytest_oauthcontrols.catalogue import Verdict
+from pytest_oauthcontrols.drift import change_of, since
 from pytest_oauthcontrols.evaluation import Finding, shown_value
 from pytest_oauthcontrols.model import Absent, Org, Seen, Setting
+from pytest_oauthcontrols.risk import in_context, seen
 
 _WIDTH = 78
 _INDENT = " " * 13
+_SETTINGS = 5
 
 
 def plain(text: str) -> str:
@@ -34,9 +38,14 @@ def origin(org: Org) -> str:
 
 def title(finding: Finding) -> str:
     """Return the finding in one line."""
+    text = finding.message
     if finding.verdict is Verdict.FAIL:
-        return plain(f"{finding.control.severity.value} {finding.control.cvss_range}: {finding.message}")
-    return plain(finding.message)
+        text = f"{finding.control.severity.value} {finding.control.cvss_range}: {text}"
+    if finding.failing:
+        waiver = waiver_of(finding)
+        if waiver is not None and not waiver.scope.holds(finding.org.day):
+            text = f"{text} (The waiver by {waiver.owner} expired on {waiver.scope.expires}.)"
+    return plain(text)
 
 
 def describe(setting: Setting) -> str:
@@ -68,13 +77,52 @@ def explain(finding: Finding) -> str:
         lines += _row("app", f"{app.label} ({app.name}, {app.kind.replace('_', ' ')})")
     lines += _row("org", f"{finding.org.name}, {origin(finding.org)}")
     lines += _evidence(finding)
+    if finding.failing:
+        lines += _risk(finding)
+    for number, contradiction in enumerate(finding.contradictions):
+        lines += _row("" if number else "pages differ", contradiction)
     lines += _row("recommended", control.recommended)
-    if finding.verdict in (Verdict.FAIL, Verdict.UNVERIFIABLE):
+    if finding.failing:
         lines += _row("to mend", control.remediation)
         lines += _row("may break", control.may_break)
+        lines += _decided(finding)
     if control.page:
         lines.append(f"{'page':<13}{control.page}")
     return "\n".join(lines)
+
+
+def _risk(finding: Finding) -> Iterator[str]:
+    """Yield what the finding scores in its context, and why."""
+    risk = in_context(finding)
+    if not (risk.raised_by or risk.lowered_by or risk.unseen):
+        return
+    yield from _row("in context", f"{risk.severity.value}, {risk.score}")
+    for verb, conditions in (("raised", risk.raised_by), ("lowered", risk.lowered_by)):
+        for condition in conditions:
+            yield from _row("", f"{verb}: {condition.says}")
+            settings = list(seen(finding, condition))
+            for setting in settings[:_SETTINGS]:
+                yield from _row("", f"  {describe(setting)}")
+            if len(settings) > _SETTINGS:
+                yield f"{_INDENT}  and {len(settings) - _SETTINGS} more"
+    for condition in risk.unseen:
+        factors = "".join(
+            f" (The factor {factor} {'shows it' if shows else 'rules it out'}.)"
+            for factor, shows in condition.factors.items()
+        )
+        yield from _row("", f"not seen: {condition.says}{factors}")
+
+
+def _decided(finding: Finding) -> Iterator[str]:
+    """Yield what was decided of the finding, and since when it is known."""
+    waiver = waiver_of(finding)
+    if waiver is not None:
+        expired = "" if waiver.scope.holds(finding.org.day) else f"expired on {waiver.scope.expires}: "
+        yield from _row("waiver", f"{expired}{waiver}")
+        yield f"{_INDENT}at {plain(waiver.scope.where)}"
+    change = change_of(finding)
+    if change is not None:
+        yield from _row("baseline", f"{change.value}, since {since(finding)}")
 
 
 def _row(name: str, text: str) -> list[str]:

@@ -50,6 +50,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--sf-snapshot", metavar="DIR", help="keep what was read in this folder, a file for each org")
     group.addoption("--sf-json", metavar="FILE", help="write every result to this file")
+    group.addoption(
+        "--sf-fail-on",
+        choices=("critical", "high", "medium", "low", "never"),
+        help="the least severity that fails the run; what is below is reported and xfailed (default: 'gate' in the"
+        " configuration, else low)",
+    )
+    group.addoption(
+        "--sf-severity",
+        choices=("published", "context"),
+        default="published",
+        help="whether the gate goes by the published severity (the default), or by that of the score in context",
+    )
+    group.addoption("--sf-no-waivers", action="store_true", help="ignore the waivers of the configuration")
+    group.addoption(
+        "--sf-baseline", metavar="FILE", help="say what is new, persists or is fixed since this earlier --sf-json"
+    )
+    group.addoption("--sf-new-only", action="store_true", help="let only what is new since the baseline fail the run")
     group.addoption("--sf-controls", action="store_true", help="show the catalogue of controls and exit")
 
 
@@ -68,10 +85,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if config.option.sf_org:
         _activate(config)
-    elif config.option.sf_json or config.option.sf_config or config.option.sf_snapshot:
-        raise pytest.UsageError(
-            "--sf-json, --sf-config and --sf-snapshot need --sf-org, which says what is to be assessed"
-        )
+    else:
+        given = [name for name in _NEED_ORG if getattr(config.option, name.lstrip("-").replace("-", "_"))]
+        if given:
+            raise pytest.UsageError(f"{given[0]} needs --sf-org, which says what is to be assessed")
+    if config.option.sf_new_only and not config.option.sf_baseline:
+        raise pytest.UsageError("--sf-new-only needs --sf-baseline, which says what is not new")
+
+
+_NEED_ORG = ("--sf-json", "--sf-config", "--sf-snapshot", "--sf-baseline", "--sf-new-only", "--sf-no-waivers")
 
 
 def _activate(config: pytest.Config) -> None:

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from pytest_oauthcontrols import output, results
+from pytest_oauthcontrols.acceptance import waiver_of
 from pytest_oauthcontrols.assessment import Assessment, Case
+from pytest_oauthcontrols.drift import change_of
 from pytest_oauthcontrols.evaluation import Finding
+from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Seen
+from pytest_oauthcontrols.risk import in_context
 from pytest_oauthcontrols.session import assessment_key, check_writable
 from pytest_oauthcontrols.summary import reading, summary, tool
 
@@ -97,9 +101,27 @@ def properties(finding: Finding) -> Iterable[tuple[str, str]]:
     if finding.app is not None:
         yield "app", finding.app.name
         yield "kind", finding.app.kind
+    yield from _decided(finding)
     seen = next((setting for setting in finding.evidence if isinstance(setting, Seen)), None)
     source = seen.source if seen else finding.app.source if finding.app else None
     if source is not None:
         yield "file", source
     if seen is not None and seen.line is not None:
         yield "line", str(seen.line)
+
+
+def _decided(finding: Finding) -> Iterable[tuple[str, str]]:
+    """Return what JUnit says of what was decided of a case."""
+    attestation = finding.attestation
+    if attestation is not None:
+        yield "attestation", plain(f"{attestation} ({attestation.scope.where})")
+    if not finding.failing:
+        return
+    risk = in_context(finding)
+    yield "severity_in_context", risk.severity.value
+    yield "score_in_context", str(risk.score)
+    waiver, change = waiver_of(finding), change_of(finding)
+    if waiver is not None:
+        yield "waiver", plain(f"{waiver} ({waiver.scope.where})")
+    if change is not None:
+        yield "change", change.value

@@ -7,23 +7,35 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+from pytest_oauthcontrols.acceptance import acceptance, waiver_of
 from pytest_oauthcontrols.assessment import Assessment
+from pytest_oauthcontrols.baseline import SCHEMA
+from pytest_oauthcontrols.decisions import Attestation, Waiver
+from pytest_oauthcontrols.drift import change_of, gone, since
 from pytest_oauthcontrols.evaluation import Finding, shown_value
 from pytest_oauthcontrols.model import Absent, Org, Seen, Setting
+from pytest_oauthcontrols.review import Notice, notices
+from pytest_oauthcontrols.risk import in_context
 
-SCHEMA = 1
 DISTRIBUTION = "pytest-oauthcontrols"
 
 
 def document(assessment: Assessment, findings: Iterable[tuple[str, Finding]]) -> dict[str, Any]:
     """Return the results as plain data: what was assessed, by what, and each finding with the node id of its test."""
     catalogue = assessment.catalogue
-    rows = [_result(finding, node_id) for node_id, finding in findings]
+    found = dict(findings)
+    rows = [_result(finding, node_id) for node_id, finding in found.items()]
     return {
         "schema": SCHEMA,
         "tool": {"name": DISTRIBUTION, "version": version(DISTRIBUTION)},
-        "catalogue": {"version": catalogue.version, "sha256": catalogue.sha256, "controls": len(catalogue.controls)},
+        "catalogue": {
+            "version": catalogue.version,
+            "sha256": catalogue.sha256,
+            "controls": len(catalogue.controls),
+            "rules": catalogue.rules,
+        },
         "orgs": [_org(org) for org in assessment.orgs],
+        **_decisions(assessment, found.values()),
         "results": sorted(
             rows, key=lambda row: (row["org"], row["kind"] or "", row["app"] or "", row["control"], row["node_id"])
         ),
@@ -61,8 +73,82 @@ def _result(finding: Finding, node_id: str) -> dict[str, Any]:
         "score": float(control.score),
         "message": finding.message,
         "evidence": [_evidence(setting) for setting in finding.evidence],
-        "waiver": None,
+        **_judged(finding),
         "node_id": node_id,
+    }
+
+
+def _decisions(assessment: Assessment, findings: Iterable[Finding]) -> dict[str, Any]:
+    """Return what was decided for the run, and what has become of the baseline's findings that are none any more."""
+    decisions = assessment.decisions
+    said: dict[str, Any] = {
+        "gate": {
+            "fail_on": "never" if decisions.fail_on is None else decisions.fail_on.value,
+            "severity": "context" if decisions.in_context else "published",
+            "waivers_ignored": decisions.ignore_waivers,
+        },
+        "review": [_notice(notice) for notice in notices(assessment, findings)],
+        "baseline": None,
+    }
+    if decisions.baseline is not None:
+        said["baseline"] = {
+            "file": decisions.baseline.file,
+            "new_only": decisions.new_only,
+            "gone": [
+                {**one.key._asdict(), "change": one.change.value, "why": one.why, "since": one.since.isoformat()}
+                for one in gone(assessment, findings)
+            ],
+        }
+    return said
+
+
+def _notice(notice: Notice) -> dict[str, Any]:
+    scope = notice.about.scope
+    return {
+        "what": notice.what,
+        "by": notice.by,
+        "about": notice.about.about,
+        "app": scope.app,
+        "org": scope.org,
+        "says": notice.says,
+        "file": scope.file,
+        "line": scope.line,
+    }
+
+
+def _judged(finding: Finding) -> dict[str, Any]:
+    """Return what was decided of a finding, and what it scores in context; all null where it is none."""
+    failing = finding.failing
+    waiver = waiver_of(finding) if failing else None
+    change = change_of(finding) if failing else None
+    accepted = acceptance(finding) if failing else None
+    attestation = finding.attestation
+    return {
+        "context": _risk(finding) if failing else None,
+        "contradictions": list(finding.contradictions),
+        "accepted": None if accepted is None else accepted.how.value,
+        "waiver": None if waiver is None else _flat(waiver, finding),
+        "attestation": None if attestation is None else _flat(attestation, finding),
+        "change": None if change is None else change.value,
+        "since": since(finding).isoformat() if failing else None,
+    }
+
+
+def _flat(said: Waiver | Attestation, finding: Finding) -> dict[str, Any]:
+    """Return a waiver or attestation, with what its scope says beside the rest."""
+    scope = said.scope
+    rest = {name: value for name, value in vars(said).items() if name != "scope"}
+    return {**rest, **vars(scope), "expires": scope.expires.isoformat(), "expired": not scope.holds(finding.org.day)}
+
+
+def _risk(finding: Finding) -> dict[str, Any]:
+    risk = in_context(finding)
+    return {
+        "score": float(risk.score),
+        "severity": risk.severity.value,
+        "raised_by": [one.says for one in risk.raised_by],
+        "lowered_by": [one.says for one in risk.lowered_by],
+        "not_seen": [one.says for one in risk.unseen],
     }
 
 

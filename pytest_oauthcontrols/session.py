@@ -6,21 +6,28 @@ credential leaves it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols import configuration, output, snapshot, sources
+from pytest_oauthcontrols import baseline, configuration, decisions, output, snapshot, sources
 from pytest_oauthcontrols.assessment import Assessment, slugs
-from pytest_oauthcontrols.catalogue import load
+from pytest_oauthcontrols.baseline import Baseline, BaselineError
+from pytest_oauthcontrols.catalogue import Catalogue, load
 from pytest_oauthcontrols.configuration import Configuration
+from pytest_oauthcontrols.cvss import Severity
+from pytest_oauthcontrols.decisions import Decisions
 from pytest_oauthcontrols.document import DocumentError
+from pytest_oauthcontrols.drift import indistinct
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Org, Snapshot
 from pytest_oauthcontrols.progress import Progress
+from pytest_oauthcontrols.review import unmatched
 from pytest_oauthcontrols.sources.assembly import now
 from pytest_oauthcontrols.sources.threads import Patience, read_together
 
@@ -43,21 +50,51 @@ class Reading:
     def pytest_sessionstart(self) -> None:
         """Read the orgs, before anything is collected or said; a run in which none can be read is a usage error."""
         option = self._config.option
+        catalogue = load()
         if option.showfixtures or option.show_fixtures_per_test:
-            self._config.stash[assessment_key] = Assessment((), load())
+            self._config.stash[assessment_key] = Assessment((), catalogue)
             return
         try:
-            self._config.stash[assessment_key] = Assessment(self._orgs(), load())
-        except (DocumentError, sources.SourceError) as error:
+            assessment = self._handed(catalogue) or self._assessment(catalogue)
+        except (DocumentError, BaselineError, sources.SourceError) as error:
             raise pytest.UsageError(plain(str(error))) from None
+        for problem in (*unmatched(assessment), *indistinct(assessment)):
+            raise pytest.UsageError(plain(problem))
+        self._config.stash[assessment_key] = assessment
 
-    def _orgs(self) -> tuple[Org, ...]:
+    def _handed(self, catalogue: Catalogue) -> Assessment | None:
+        """Return what the controller of a distributed run has read."""
         handed = getattr(self._config, "workerinput", {}).get(_WORKER_INPUT)
-        if handed is not None:
-            return snapshot.decode(handed)
-        configured = self._configuration()
+        if handed is None:
+            return None
+        return _assessment(snapshot.decode(handed["orgs"]), catalogue, decisions.decode(handed["decisions"]))
+
+    def _assessment(self, catalogue: Catalogue) -> Assessment:
+        configured = self._configuration(catalogue)
+        decided = self._decisions(configured, catalogue)
         orgs = self._kept(self._read(configured))
-        return tuple(configuration.apply(configured, org) for org in orgs)
+        return _assessment([configuration.apply(configured, org) for org in orgs], catalogue, decided)
+
+    def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:
+        option = self._config.option
+        fail_on = option.sf_fail_on or configured.gate
+        return Decisions(
+            fail_on=None if fail_on == "never" else Severity(fail_on),
+            in_context=option.sf_severity == "context",
+            waivers=configured.waivers,
+            ignore_waivers=option.sf_no_waivers,
+            attestations=configured.attestations,
+            baseline=None if option.sf_baseline is None else self._baseline(option.sf_baseline, catalogue),
+            new_only=option.sf_new_only,
+            accept_nothing=option.runxfail,
+        )
+
+    def _baseline(self, given: str, catalogue: Catalogue) -> Baseline:
+        try:
+            content = (self._base / given).read_bytes()
+        except OSError as error:
+            raise BaselineError(f"--sf-baseline={given}: cannot be read: {error.strerror}") from None
+        return baseline.load(content, given, catalogue.version, catalogue.rules)
 
     @property
     def _folder(self) -> Path:
@@ -65,13 +102,15 @@ class Reading:
         given = self._config.option.sf_config
         return self._config.rootpath if given is None else (self._base / given).parent
 
-    def _configuration(self) -> Configuration:
+    def _configuration(self, catalogue: Catalogue) -> Configuration:
         given = self._config.option.sf_config
         reserved = (sources.DEMO,)
         if given is not None:
-            return configuration.load(self._base / given, given, reserved)
+            return configuration.load(self._base / given, given, catalogue, reserved)
         path = self._config.rootpath / configuration.FILE_NAME
-        return configuration.load(path, configuration.FILE_NAME, reserved) if path.exists() else Configuration("")
+        if not path.exists():
+            return Configuration("")
+        return configuration.load(path, configuration.FILE_NAME, catalogue, reserved)
 
     def _read(self, configured: Configuration) -> list[Org]:
         """Return the orgs; one that cannot be read among others is an org with a problem."""
@@ -117,9 +156,14 @@ class Reading:
         """Hand a worker what was read."""
         node.workerinput[_WORKER_INPUT] = self._encoded
 
-    @property
-    def _encoded(self) -> bytes:
-        return snapshot.encode(self._config.stash[assessment_key].orgs)
+    @cached_property
+    def _encoded(self) -> dict[str, bytes]:
+        assessment = self._config.stash[assessment_key]
+        return {"orgs": snapshot.encode(assessment.orgs), "decisions": decisions.encode(assessment.decisions)}
+
+
+def _assessment(orgs: Iterable[Org], catalogue: Catalogue, decided: Decisions) -> Assessment:
+    return Assessment(tuple(replace(org, decisions=decided) for org in orgs), catalogue, decided)
 
 
 def check_writable(path: Path, given: str) -> None:

@@ -6,9 +6,10 @@ from typing import NoReturn
 
 import pytest
 
+from pytest_oauthcontrols.acceptance import acceptance
 from pytest_oauthcontrols.catalogue import Control, Verdict
 from pytest_oauthcontrols.evaluation import Finding, evaluate
-from pytest_oauthcontrols.messages import explain, title
+from pytest_oauthcontrols.messages import explain, plain, title
 from pytest_oauthcontrols.model import App, Org
 
 
@@ -29,6 +30,10 @@ def test_org_control(org: Org, control: Control) -> None:
 def conclude(finding: Finding) -> NoReturn:
     """End the test with pytest's outcome for a verdict other than pass."""
     __tracebackhide__ = True
-    if finding.verdict in (Verdict.FAIL, Verdict.UNVERIFIABLE):
+    if finding.failing:
+        accepted = acceptance(finding)
+        if accepted is not None:
+            pytest.xfail(f"{plain(accepted.says)} | {title(finding)}")
         pytest.fail(explain(finding), pytrace=False)
-    pytest.skip(f"{finding.verdict.value.replace('_', ' ')}: {title(finding)}")
+    attest = " (Look, and attest it in oauthcontrols.yaml.)" if finding.verdict is Verdict.MANUAL else ""
+    pytest.skip(f"{finding.verdict.value.replace('_', ' ')}: {title(finding)}{attest}")

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
+from pytest_oauthcontrols.acceptance import Accepted, acceptance
 from pytest_oauthcontrols.assessment import Assessment
+from pytest_oauthcontrols.baseline import Change
 from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.cvss import Severity
+from pytest_oauthcontrols.drift import change_of, gone, known_as
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import origin, plain
 from pytest_oauthcontrols.model import CONNECTED_APP, App, Org
 from pytest_oauthcontrols.results import DISTRIBUTION
+from pytest_oauthcontrols.review import notices
 
-_FAILING = (Verdict.FAIL, Verdict.UNVERIFIABLE)
 _WORST_APPS = 5
 _NOTES = 3
 _DIFFERENCES = 10
@@ -73,16 +76,71 @@ def summary(assessment: Assessment, findings: Iterable[Finding]) -> Iterable[str
             yield plain(f"  note: {note}")
         if len(org.notes) > _NOTES:
             yield f"  and {_count(len(org.notes) - _NOTES, 'note')} more, all of them in the results file (--sf-json)"
-    failing = [finding for finding in found if finding.verdict in _FAILING]
+    failing = [finding for finding in found if finding.failing]
     by_severity = Counter(finding.control.severity for finding in failing)
     if failing:
         yield "failing: " + ", ".join(
             f"{by_severity[severity]} {severity.value}" for severity in Severity if by_severity[severity]
         )
+        yield from _gate(assessment, failing)
         if len(assessment.orgs) > 1:
             yield from _table(assessment, failing)
         yield from _worst(assessment, failing)
     yield from _differences(assessment, found)
+    yield from _drift(assessment, found)
+    yield from _reviewed(assessment, found)
+
+
+def _gate(assessment: Assessment, failing: list[Finding]) -> Iterator[str]:
+    """Yield how many findings fail the run, and why the others do not."""
+    decisions = assessment.decisions
+    accepted = Counter(one.how for one in map(acceptance, failing) if one is not None)
+    if accepted or decisions.fail_on is not Severity.LOW or decisions.in_context:
+        yield f"gate: {decisions.gate}: " + ", ".join(
+            [
+                f"{len(failing) - accepted.total()} of {len(failing)} fail the run",
+                *(f"{accepted[how]} {how.value}" for how in Accepted if accepted[how]),
+            ]
+        )
+
+
+def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
+    """Yield what has changed since the baseline."""
+    baseline = assessment.decisions.baseline
+    if baseline is None:
+        return
+    changes = Counter(change_of(finding) for finding in findings if finding.failing)
+    became = gone(assessment, findings)
+    changes.update(one.change for one in became)
+    yield plain(f"since {baseline.file}: ") + ", ".join(f"{changes[change]} {change.value}" for change in Change)
+    for org in assessment.orgs:
+        if known_as(org, baseline) is None:
+            yield plain(f"  {org.name} is not in it, so that everything that fails there is new")
+    lines = []
+    for one in became:
+        of = f" of {one.key.app}" if one.key.app is not None else ""
+        what = "fixed" if one.change is Change.FIXED else f"{one.change.value}, {one.why}"
+        lines.append(plain(f"  {one.key.control}{of}: {what} (found {one.since})"))
+    yield from lines[:_DIFFERENCES]
+    if len(lines) > _DIFFERENCES:
+        yield f"  and {_count(len(lines) - _DIFFERENCES, 'control')} more, all of them in the results file (--sf-json)"
+
+
+def _reviewed(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
+    """Yield who vouched for what, and the waivers and attestations that their owners should look at."""
+    attested = sum(finding.verdict is Verdict.PASS and finding.attestation is not None for finding in findings)
+    if attested:
+        yield f"attested: {attested} of those that pass do so on somebody's word"
+    if assessment.decisions.ignore_waivers:
+        yield f"waivers: {len(assessment.decisions.waivers)} ignored (--sf-no-waivers)"
+    noticed = list(notices(assessment, findings))
+    if noticed:
+        yield "to review:"
+    for notice in noticed:
+        about = notice.about
+        of = "" if about.scope.app is None else f" of {about.scope.app}"
+        yield plain(f"  {about.about}{of}: the {notice.what} by {notice.by} {notice.says}")
+        yield plain(f"    {about.scope.where}")
 
 
 def _called(org: Org, assessment: Assessment) -> str:

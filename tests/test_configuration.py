@@ -16,7 +16,8 @@ from pytest_oauthcontrols.model import Org, Seen
 
 from .examples import Example
 
-CONTROLS = {control.id: control for control in load().controls}
+CATALOGUE = load()
+CONTROLS = {control.id: control for control in CATALOGUE.controls}
 CA, ECA = "ConnectedApp", "ExternalClientApplication"
 
 APPS: dict[str, dict[str, Any]] = {
@@ -29,7 +30,9 @@ APPS: dict[str, dict[str, Any]] = {
 
 def configured(folder: Path, text: str, apps: dict[str, dict[str, Any]] = APPS) -> Org:
     """Return an org of some apps with a configuration."""
-    return apply(load_configuration(written(folder, text), FILE_NAME), Example("made", 0, {"apps": apps}).org(folder))
+    return apply(
+        load_configuration(written(folder, text), FILE_NAME, CATALOGUE), Example("made", 0, {"apps": apps}).org(folder)
+    )
 
 
 def written(folder: Path, text: str) -> Path:
@@ -310,7 +313,7 @@ def test_evidence_names_the_line_of_the_declaration(
 
 BAD: list[tuple[str, str]] = [
     ("app: []  # here\n", "unknown key 'app'; did you mean 'apps'?"),
-    ("apps: []\nwaivers: []  # here\n", "unknown key 'waivers'"),
+    ("apps: []\nwaiver: []  # here\n", "unknown key 'waiver'; did you mean 'waivers'?"),
     ("apps:\n- app: A\n  client_typ: public  # here\n", "unknown key 'client_typ'; did you mean 'client_type'?"),
     ("apps:\n- app: A\n  criticality: low  # here\n", "unknown key 'criticality'"),
     (
@@ -352,7 +355,7 @@ BAD: list[tuple[str, str]] = [
     ("apps: []\n---  # here\napps: []\n", "not YAML"),
     ("apps:\n- app: *A  # here\n  purpose: iot\n", "not YAML"),
     ("apps:\n- app: !secret A  # here\n  purpose: iot\n", "not YAML"),
-    ("apps:\n- app: 2026-02-30  # here\n  purpose: iot\n", "not YAML"),
+    ("apps:\n- app: 2026-02-30  # here\n  purpose: iot\n", "'2026-02-30' is no date"),
     ("apps:\n- app: A\x1b  # here\n  purpose: iot\n", "not YAML"),
     ("apps:\n- app: " + "9" * 5000 + "  # here\n  purpose: iot\n", ""),
     ("apps: " + "[" * 3000 + "]" * 3000 + "  # here\n", ""),
@@ -366,7 +369,7 @@ def test_an_error_names_file_and_line(tmp_path: Path, text: str, reason: str) ->
     """A file that is not understood is an error: one line that names the file, the line and the reason."""
     line = next(number for number, line in enumerate(text.splitlines(), 1) if "# here" in line)
     with pytest.raises(DocumentError) as caught:
-        load_configuration(written(tmp_path, text), "config/oauthcontrols.yaml")
+        load_configuration(written(tmp_path, text), "config/oauthcontrols.yaml", CATALOGUE)
     message = str(caught.value)
     assert message.startswith(f"config/oauthcontrols.yaml:{line}: ")
     assert reason in message
@@ -379,15 +382,15 @@ def test_a_file_in_another_encoding(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / FILE_NAME
     path.write_bytes(content)
     with pytest.raises(DocumentError, match=f"^{FILE_NAME}:1: is not UTF-8$"):
-        load_configuration(path, FILE_NAME)
+        load_configuration(path, FILE_NAME, CATALOGUE)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """A file that cannot be opened is an error that names it as it was given, and says why."""
     with pytest.raises(DocumentError, match=r"^my\.yaml: cannot be read: No such file or directory$"):
-        load_configuration(tmp_path / "my.yaml", "my.yaml")
+        load_configuration(tmp_path / "my.yaml", "my.yaml", CATALOGUE)
     with pytest.raises(DocumentError, match=r"^\./: cannot be read: Is a directory$"):
-        load_configuration(tmp_path, "./")
+        load_configuration(tmp_path, "./", CATALOGUE)
 
 
 @pytest.mark.parametrize("bad", ["apps:\n- app: A\n  purpose: sever\n", "apps:\n- app: A\n  purpose: 2026-02-30\n"])

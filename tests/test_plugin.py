@@ -449,12 +449,21 @@ def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     assert result.parseoutcomes() == {"passed": 1}
 
 
-@pytest.mark.parametrize("option", ["--sf-json=results.json", "--sf-config=oauthcontrols.yaml", "--sf-snapshot=kept"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--sf-json=results.json",
+        "--sf-config=oauthcontrols.yaml",
+        "--sf-snapshot=kept",
+        "--sf-baseline=results.json",
+        "--sf-no-waivers",
+    ],
+)
 def test_option_without_an_org_is_a_usage_error(pytester: pytest.Pytester, option: str) -> None:
     """A run that is told to report on an org, but not on which, does not end well by doing nothing."""
     result = pytester.runpytest(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --sf-json, --sf-config and --sf-snapshot need --sf-org*"])
+    result.stderr.fnmatch_lines([f"ERROR: {option.partition('=')[0]} needs --sf-org*"])
 
 
 def test_plugin_can_be_switched_off(pytester: pytest.Pytester) -> None:
@@ -475,7 +484,7 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
     """The results file has tool, catalogue, orgs and results, each with evidence, and is sorted."""
     pytester.runpytest("--sf-org=./force-app", "--sf-json=deep/er/results.json")
     document: dict[str, Any] = json.loads((pytester.path / "deep/er/results.json").read_text("utf-8"))
-    assert list(document) == ["schema", "tool", "catalogue", "orgs", "results"]
+    assert list(document) == ["schema", "tool", "catalogue", "orgs", "gate", "review", "baseline", "results"]
     assert document["schema"] == 1
     assert document["tool"]["name"] == "pytest-oauthcontrols"
     assert document["catalogue"]["controls"] == 65
@@ -505,7 +514,13 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
         "score": 9.5,
         "message": row["message"],
         "evidence": row["evidence"],
+        "context": row["context"],
+        "contradictions": row["contradictions"],
+        "accepted": None,
         "waiver": None,
+        "attestation": None,
+        "change": None,
+        "since": read["taken_at"][:10],
         "node_id": f"{SUITE}::test_control[Price_Feed-ca-pkce]",
     }
     assert row["evidence"][0] == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -93,12 +94,47 @@ def test_commands_of_the_readme_work(pytester: pytest.Pytester) -> None:
     assert result.parseoutcomes() == {"failed": 1}
 
 
+def test_process_of_the_readme_works(pytester: pytest.Pytester) -> None:
+    """The README's process, step by step: each command runs, and what stands in the configuration has its effect."""
+    process = README.read_text("utf-8").partition("\n## The process\n")[2].partition("\n## ")[0]
+    (text,) = re.findall(r"```yaml\n(# oauthcontrols.yaml\n.*?)```", process, re.DOTALL)
+    shutil.copytree(PROJECT / "pytest_oauthcontrols" / "demo", pytester.path / "org")
+    orgs = "orgs:\n  uat: {source: ./org}\n  prod: {source: ./org}\n"
+    (pytester.path / FILE_NAME).write_text(orgs, "utf-8")
+    pytester.makeini("[pytest]\n")
+    commands = [
+        line.split() for block in re.findall(r"```console\n(.*?)```", process, re.DOTALL) for line in block.splitlines()
+    ]
+    assert {command[0] for command in commands} == {"pytest"}
+    first, worst, gate, compare, new_only, audit, again = (command[1:] for command in commands)
+
+    everything = pytester.runpytest(*first).parseoutcomes()
+    assert everything["failed"] > 80
+    assert pytester.runpytest(*worst).parseoutcomes()["failed"] == 7
+    (pytester.path / FILE_NAME).write_text(orgs + text, "utf-8")
+    gated = pytester.runpytest(*gate, "-rx")
+    gated.stdout.fnmatch_lines(["*Nightly_ETL-ca-pkce* waived by Jane Doe until 2027-03-31 (SEC-1204): *"])
+    assert gated.parseoutcomes()["xfailed"] == 1
+    assert gated.parseoutcomes()["failed"] == everything["failed"] - 1
+    assert gated.parseoutcomes()["passed"] == everything["passed"] + 1
+    compared = pytester.runpytest(*compare)
+    compared.stdout.fnmatch_lines(
+        [f"since baseline.json: 0 new, {everything['failed']} persisting, 0 fixed, 0 not comp*"]
+    )
+    assert pytester.runpytest(*new_only).ret == pytest.ExitCode.OK
+    audited = pytester.runpytest(*audit)
+    audited.stdout.fnmatch_lines(["waivers: 1 ignored (--sf-no-waivers)"])
+    assert audited.parseoutcomes()["failed"] == everything["failed"]
+    assert pytester.runpytest(*again).parseoutcomes()["failed"] == everything["failed"]
+    assert (pytester.path / "audit-2026" / "report.html").stat().st_size > 100_000
+
+
 def test_every_way_to_log_in_is_in_the_readme(tmp_path: Path) -> None:
     """The README shows each way to log in, as the configuration understands it, and no secret in plain text."""
     (text,) = [block for block in blocks("yaml") if "\norgs:" in block]
     path = tmp_path / FILE_NAME
     path.write_text(text, "utf-8")
-    logins = load_configuration(path, FILE_NAME).logins
+    logins = load_configuration(path, FILE_NAME, load()).logins
     variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "value")
     shown = {type(login.credentials(variables, tmp_path)) for login in logins.values()}
     assert {JwtBearerFile, *shown} == set(get_args(Credentials))

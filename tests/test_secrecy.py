@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 from werkzeug import Response
 
 from pytest_oauthcontrols import credentials, snapshot, sources
+from pytest_oauthcontrols.catalogue import load as load_catalogue
 from pytest_oauthcontrols.configuration import load
 from pytest_oauthcontrols.model import Org
 from pytest_oauthcontrols.progress import Progress
@@ -340,8 +341,8 @@ import pytest
 @pytest.hookimpl(trylast=True, optionalhook=True)
 def pytest_configure_node(node):
     said = [repr(node.workerinput), repr(vars(node.config.option)), repr(vars(node)), repr(vars(node.config))]
-    said += [zlib.decompress(one).decode() for one in node.workerinput.values() if isinstance(one, bytes)]
-    assert len(said) == 5
+    said += [zlib.decompress(one).decode() for one in node.workerinput["oauthcontrols"].values()]
+    assert len(said) == 6
     pathlib.Path("travels-" + node.gateway.id).write_text("\\n".join(said))
 """
 """Writes down what each worker is given."""
@@ -433,7 +434,7 @@ ECHOES: dict[str, Answer] = {
 def read(pytester: pytest.Pytester, way: Way) -> Org | sources.SourceError:
     """Read an org in a thread, as a run does; return the org, or why it could not be read."""
     path, patience = pytester.path / "oauthcontrols.yaml", Patience(2)
-    logins = load(path, path.name, ("demo",)).logins if way.yaml else {}
+    logins = load(path, path.name, load_catalogue(), ("demo",)).logins if way.yaml else {}
     reader = sources.reader(way.org, logins, pytester.path, pytester.path, patience)
     return read_together({way.org: reader}, patience, lambda doing: None)[way.org]
 
@@ -826,11 +827,11 @@ def test_logins_show_no_secret(pytester: pytest.Pytester, monkeypatch: pytest.Mo
     for name, way in WAYS.items():
         if way.yaml:
             configured(pytester, monkeypatch, name)
-            found = load(pytester.path / "oauthcontrols.yaml", "oauthcontrols.yaml")
+            found = load(pytester.path / "oauthcontrols.yaml", "oauthcontrols.yaml", load_catalogue())
             assert leaks(repr(found) + str(found) + repr(found.logins) + repr(vars(found.logins["uat"]))) == set()
     text = f"{{username: x, password: '{CONSUMER_SECRET}'}}"
     (pytester.path / "oauthcontrols.yaml").write_text(f"orgs:\n  uat: {text}\n", "utf-8")
-    found = load(pytester.path / "oauthcontrols.yaml", "oauthcontrols.yaml")
+    found = load(pytester.path / "oauthcontrols.yaml", "oauthcontrols.yaml", load_catalogue())
     assert leaks(repr(found) + repr(found.logins["uat"].warnings)) == set()
 
 
@@ -958,7 +959,7 @@ def test_interruption_shows_no_secret(
 def test_what_a_worker_is_given_holds_no_secret(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fake: FakeOrg, name: str
 ) -> None:
-    """What is handed to a worker are orgs, compressed: neither it nor anything that is kept of them holds a secret."""
+    """Workers are handed orgs and decisions, compressed: neither they nor what is kept of them holds a secret."""
     way = configured(pytester, monkeypatch, name)
     config = pytester.parseconfigure(f"--sf-org={way.org}")
     reading = config.pluginmanager.getplugin("oauthcontrols-reading")
@@ -973,7 +974,7 @@ def test_what_a_worker_is_given_holds_no_secret(
     node.workerinput = {}
     reading.pytest_configure_node(node)
     (handed,) = node.workerinput.values()
-    plain = zlib.decompress(handed).decode()
+    plain = "".join(zlib.decompress(one).decode() for one in handed.values())
     assert "Stock" in plain
     assert leaks(plain + repr(node.workerinput) + pickle.dumps(node.workerinput).decode("latin-1")) == set()
     assert leaks(pickle.dumps(config.stash[assessment_key].orgs).decode("latin-1")) == set()

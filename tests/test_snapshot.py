@@ -527,7 +527,7 @@ def test_folder_that_cannot_be_is_refused_before_anything_is_read(
 def test_snapshot_without_an_org_is_refused(pytester: pytest.Pytester) -> None:
     """Without an org there is nothing to keep."""
     found = outcome(pytester, pytester.runpytest("--sf-snapshot=kept"))
-    assert "need --sf-org" in usage_error(found)
+    assert "needs --sf-org" in usage_error(found)
     assert not (pytester.path / "kept").exists()
 
 
