@@ -218,8 +218,7 @@ def test_gate_by_the_score_in_context(pytester: pytest.Pytester, arguments: list
 
 def test_unverifiable_case_gates_by_its_control(pytester: pytest.Pytester) -> None:
     """What lowers the score in context does not let a case pass the gate that could not be verified."""
-    unsure = app(ROTATES.replace("false", "perhaps"), EXPIRES)
-    kept(pytester, {"Unsure": unsure})
+    kept(pytester, {"Unsure": app(ROTATES.replace("false", "perhaps"), EXPIRES)})
     ran = assess(pytester, "-k", "ca-secret-refresh-token", "--sf-severity=context", "--sf-fail-on=critical")
     assert ran.cases["Unsure-ca-secret-refresh-token"].row["verdict"] == "unverifiable"
     assert ran.having("failed") == {"Unsure-ca-secret-refresh-token"}

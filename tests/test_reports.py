@@ -134,3 +134,22 @@ def test_terminal_spells_out_what_it_cannot_print(pytester: pytest.Pytester, org
     result = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce")
     result.stdout.fnmatch_lines([r"*\x85 \u202e*"])
     assert all(char.isprintable() for line in result.outlines for char in line)
+
+
+def test_a_risk_that_many_apps_raise_names_five_settings(pytester: pytest.Pytester, org: Path) -> None:
+    """What raised a score is shown by five settings at most, and by how many more is said."""
+    for number in range(8):
+        relaxed = APP.format(label="Feed", pkce="true").replace(
+            "</ConnectedApp>", "<oauthPolicy><ipRelaxation>BYPASS</ipRelaxation></oauthPolicy></ConnectedApp>"
+        )
+        (org / f"Feed_{number}.connectedApp").write_text(relaxed, "utf-8")
+    (org / "OauthOidc.settings").write_text(
+        '<OauthOidcSettings xmlns="http://soap.sforce.com/2006/04/metadata">'
+        "<blockOAuthUnPwFlow>false</blockOAuthUnPwFlow></OauthOidcSettings>",
+        "utf-8",
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-k", "org-oauth-oidc")
+    result.stdout.fnmatch_lines(["in context   critical, 10.0", "*raised: An app relaxes IP restrictions,*"])
+    shown = [line.strip() for line in result.outlines if "oauthPolicy.ipRelaxation = BYPASS" in line]
+    assert shown == [f"Feed_{number}: oauthPolicy.ipRelaxation = BYPASS" for number in range(5)]
+    result.stdout.fnmatch_lines(["*  and 3 more"])
