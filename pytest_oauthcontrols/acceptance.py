@@ -6,10 +6,11 @@ from enum import Enum
 from typing import NamedTuple
 
 from pytest_oauthcontrols.baseline import Change
+from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.decisions import Waiver
 from pytest_oauthcontrols.drift import change_of, since
-from pytest_oauthcontrols.evaluation import Finding
+from pytest_oauthcontrols.evaluation import READABLE, Finding
 from pytest_oauthcontrols.risk import in_context
 
 
@@ -37,7 +38,10 @@ def acceptance(finding: Finding) -> Acceptance | None:
     waiver = waiver_of(finding)
     if waiver is not None and waiver.scope.holds(finding.org.day):
         return Acceptance(Accepted.WAIVED, str(waiver))
-    if decisions.new_only and change_of(finding) is Change.PERSISTING:
+    # The baseline has what was waived, too: nobody would notice that a waiver has expired. And a run that could not
+    # read something is not to end well because the one before could not read it either.
+    known = waiver is None and finding.control is not READABLE
+    if decisions.new_only and known and change_of(finding) is Change.PERSISTING:
         return Acceptance(Accepted.IN_BASELINE, f"in the baseline since {since(finding)}")
     if decisions.fail_on is None or gated_severity(finding).rank > decisions.fail_on.rank:
         return Acceptance(Accepted.BELOW_GATE, f"below the gate ({decisions.gate})")
@@ -45,8 +49,13 @@ def acceptance(finding: Finding) -> Acceptance | None:
 
 
 def gated_severity(finding: Finding) -> Severity:
-    """Return the severity that the gate goes by: the published one, or that of the score in context."""
-    return in_context(finding).severity if finding.org.decisions.in_context else finding.control.severity
+    """Return the severity that the gate goes by: the published one, or that of the score in context.
+
+    What cannot be verified keeps the published one: nobody has seen how bad it is.
+    """
+    if finding.org.decisions.in_context and finding.verdict is not Verdict.UNVERIFIABLE:
+        return in_context(finding).severity
+    return finding.control.severity
 
 
 def waiver_of(finding: Finding) -> Waiver | None:

@@ -57,6 +57,8 @@ class Baseline:
     changed: frozenset[str]
     """Controls that decide by another rule now."""
     findings: Mapping[Key, Earlier]
+    missing: int = 0
+    """How many cases of that run were deselected, or not reached; whatever they find counts as new."""
 
     def change(self, key: Key, verdict: str) -> Change:
         """Return what a finding of this run is, compared with the baseline."""
@@ -114,7 +116,8 @@ def _baseline(said: Any, file: str, version: str, rules: Mapping[str, str]) -> B
             findings[key] = Earlier(row["verdict"], _day(row["since"]) if "since" in row else day)
     before = catalogue["rules"]
     changed = frozenset(control for control in rules if before.get(control) != rules[control])
-    return Baseline(file, {key: str(name) for name, (key, _) in read.items()}, changed, findings)
+    missing = int(said.get("cases", len(said["results"]))) - len(said["results"])
+    return Baseline(file, {key: str(name) for name, (key, _) in read.items()}, changed, findings, missing)
 
 
 def _org(org: Any) -> str:

@@ -208,6 +208,7 @@ def decode(content: bytes) -> Decisions:
                 Key(org, kind, app, control): Earlier(verdict, date.fromisoformat(since))
                 for org, kind, app, control, verdict, since in baseline["findings"]
             },
+            baseline["missing"],
         )
     return Decisions(**said)
 

@@ -35,6 +35,7 @@ def document(assessment: Assessment, findings: Iterable[tuple[str, Finding]]) ->
             "rules": catalogue.rules,
         },
         "orgs": [_org(org) for org in assessment.orgs],
+        "cases": len(assessment.cases),
         **_decisions(assessment, found.values()),
         "results": sorted(
             rows, key=lambda row: (row["org"], row["kind"] or "", row["app"] or "", row["control"], row["node_id"])

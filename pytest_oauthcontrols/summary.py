@@ -116,6 +116,8 @@ def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
     for org in assessment.orgs:
         if known_as(org, baseline) is None:
             yield plain(f"  {org.name} is not in it, so that everything that fails there is new")
+    if baseline.missing:
+        yield f"  it lacks {_count(baseline.missing, 'case')} that did not run: what they find counts as new"
     lines = []
     for one in became:
         of = f" of {one.key.app}" if one.key.app is not None else ""

@@ -19,7 +19,7 @@ from pytest_oauthcontrols.baseline import Baseline, BaselineError, load
 
 from .test_bad_input import outcome, usage_error
 from .test_metadata import CATALOGUE, child, org_of, xml
-from .test_process import ATTESTED, ORG_ID, PKCE, Ran, app, assess, configure, kept
+from .test_process import ACCEPTED, ATTESTED, ORG_ID, PKCE, Ran, app, assess, configure, kept
 
 BEFORE = "2026-10-01"
 SINCE_BEFORE = "--sf-baseline=before.json"
@@ -167,6 +167,37 @@ def test_case_that_did_not_run_is_nothing(pytester: pytest.Pytester) -> None:
     ran = assess(pytester, "-k", "ca-pkce and Price_Feed", SINCE_BEFORE)
     assert changes(ran) == {"Price_Feed-ca-pkce": "persisting"}
     assert gone(ran) == {("Gone", control, "not comparable") for control in ("ca-pkce", "ca-session-timeout")}
+
+
+def test_baseline_is_no_excuse_for_an_expired_waiver(pytester: pytest.Pytester) -> None:
+    """What was waived stands in the baseline; when the waiver has expired it fails all the same."""
+    configure(pytester, waivers=[{**ACCEPTED, "expires": "2026-10-31"}])
+    found_before(pytester, {"Price_Feed": app(), "Other": app()}, "-k", "ca-pkce")
+    kept(pytester, {"Price_Feed": app(), "Other": app()})
+    ran = assess(pytester, "-k", "ca-pkce", *NEW_ONLY)
+    assert (ran.having("xfailed"), ran.having("failed")) == ({"Other-ca-pkce"}, {"Price_Feed-ca-pkce"})
+
+
+def test_baseline_is_no_excuse_for_what_cannot_be_read(pytester: pytest.Pytester) -> None:
+    """An app that could not be read in the run before either fails this run."""
+    found_before(pytester, {"Broken": b"<", "Same": app()}, "-k", "readable or ca-pkce")
+    kept(pytester, {"Broken": b"<", "Same": app()})
+    ran = assess(pytester, "-k", "readable or ca-pkce", *NEW_ONLY)
+    assert (ran.having("xfailed"), ran.having("failed")) == ({"Same-ca-pkce"}, {"Broken-readable"})
+
+
+def test_baseline_of_a_part_of_a_run_says_so(pytester: pytest.Pytester) -> None:
+    """A baseline that lacks cases says how many: what they find is new."""
+    found_before(pytester, {"Price_Feed": app()}, "-k", "ca-pkce")
+    lacking = "  it lacks 49 cases that did not run: what they find counts as new"
+    kept(pytester, {"Price_Feed": app()})
+    ran = assess(pytester, "-k", "ca-pkce or ca-session-timeout", SINCE_BEFORE)
+    assert changes(ran) == {"Price_Feed-ca-pkce": "persisting", "Price_Feed-ca-session-timeout": "new"}
+    assert lacking in ran.lines
+    (pytester.path / "results.json").unlink()
+    assess(pytester)
+    (pytester.path / "results.json").rename(pytester.path / "before.json")
+    assert not [line for line in assess(pytester, SINCE_BEFORE).lines if "it lacks" in line]
 
 
 def test_org_that_cannot_be_read_is_known_all_the_same(pytester: pytest.Pytester) -> None:
