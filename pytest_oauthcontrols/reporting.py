@@ -13,7 +13,7 @@ from pytest_oauthcontrols.acceptance import waiver_of
 from pytest_oauthcontrols.assessment import Assessment, Case
 from pytest_oauthcontrols.drift import change_of
 from pytest_oauthcontrols.evaluation import Finding
-from pytest_oauthcontrols.messages import plain
+from pytest_oauthcontrols.messages import plain, title
 from pytest_oauthcontrols.model import Seen
 from pytest_oauthcontrols.risk import in_context
 from pytest_oauthcontrols.session import assessment_key, check_writable
@@ -56,7 +56,11 @@ class Reporter:
         if report.when == "call":
             case = self._cases.get(report.nodeid)
             if case is not None:
-                self.findings[report.nodeid] = case.finding
+                found = self.findings[report.nodeid] = case.finding
+                crash = getattr(report.longrepr, "reprcrash", None)
+                if crash is not None and found.failing:
+                    # Where a run is CI's, pytest's summary has the whole of it once more.
+                    crash.message = title(found)
         elif report.when == "teardown" and self._config.getoption("xmlpath", None):
             # Not on the item: what JUnit says of a case is made once, in the controller, if the case ran.
             finding = self.findings.get(report.nodeid)

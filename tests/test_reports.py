@@ -136,6 +136,21 @@ def test_terminal_spells_out_what_it_cannot_print(pytester: pytest.Pytester, org
     assert all(char.isprintable() for line in result.outlines for char in line)
 
 
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_summary_and_junit_have_findings_in_a_line(
+    pytester: pytest.Pytester, org: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    """In CI, where pytest cuts nothing short, a finding is one line of the short summary and of JUnit's message."""
+    monkeypatch.setenv("CI", "true")
+    result = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce", "--junitxml=report.xml", workers)
+    (line,) = [line for line in result.outlines if line.startswith("FAILED ")]
+    assert line.endswith("-ca-pkce] - critical 9.0-10.0: Neither the app nor the org requires PKCE.")
+    assert len([line for line in result.outlines if line.startswith("recommended ")]) == 1
+    (failure,) = etree.parse(pytester.path / "report.xml").iter("failure")
+    assert failure.get("message") == "critical 9.0-10.0: Neither the app nor the org requires PKCE."
+    assert "\nrecommended  The app, or the org" in str(failure.text)
+
+
 def test_a_risk_that_many_apps_raise_names_five_settings(pytester: pytest.Pytester, org: Path) -> None:
     """What raised a score is shown by five settings at most, and by how many more is said."""
     for number in range(8):
