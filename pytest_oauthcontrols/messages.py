@@ -76,6 +76,8 @@ def explain(finding: Finding) -> str:
     if app is not None:
         lines += _row("app", f"{app.label} ({app.name}, {app.kind.replace('_', ' ')})")
     lines += _row("org", f"{finding.org.name}, {origin(finding.org)}")
+    if finding.failing:
+        lines += _decided(finding)
     lines += _evidence(finding)
     if finding.failing:
         lines += _risk(finding)
@@ -85,7 +87,6 @@ def explain(finding: Finding) -> str:
     if finding.failing:
         lines += _row("to mend", control.remediation)
         lines += _row("may break", control.may_break)
-        lines += _decided(finding)
     if control.page:
         lines.append(f"{'page':<13}{control.page}")
     return "\n".join(lines)
