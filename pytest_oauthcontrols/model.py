@@ -6,6 +6,7 @@ should hold it was read and it is not there (`Absent`), or nobody can tell (`Unr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -181,6 +182,8 @@ class Org(Subject):
     notes: tuple[str, ...] = ()
     """What a reader should know of the reading; one clear line each."""
     org_id: str | None = None
+    user: str | None = None
+    """Username, or id, of the user who read a live org, where the login told it."""
     api_version: float | None = None
     """API version of a live reading; None for files, which do not tell the version that wrote them."""
     api_calls: int = 0
@@ -195,6 +198,12 @@ class Org(Subject):
     """What the user has decided of findings; nothing that was read."""
 
     @property
+    def environment(self) -> str | None:
+        """What kind of org it is, by the host of a live org's My Domain; None where that does not tell."""
+        match = re.fullmatch(r"https://[^./]+(\.\w+)?\.my\.salesforce\.com(:\d+)?", self.location)
+        return None if match is None else _ENVIRONMENTS.get(match[1])
+
+    @property
     def day(self) -> date:
         """The day against which dates are judged: that of the reading."""
         return self.taken_at.date()
@@ -206,6 +215,17 @@ class Org(Subject):
     def __repr__(self) -> str:
         return f"<Org {self.name}>"
 
+
+_ENVIRONMENTS = {
+    None: "production",
+    ".sandbox": "sandbox",
+    ".scratch": "scratch org",
+    ".develop": "developer edition",
+    ".trailblaze": "playground",
+    ".demo": "demo",
+    ".patch": "patch org",
+}
+"""What stands between the name of My Domain and `.my.salesforce.com` (enhanced domains) to what the org is."""
 
 _CALLBACK_URLS = {
     CONNECTED_APP: ("oauthConfig.callbackUrl", "ConnectedApp", "oauthConfig.certificate"),

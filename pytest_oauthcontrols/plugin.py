@@ -67,6 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sf-baseline", metavar="FILE", help="say what is new, persists or is fixed since this earlier --sf-json"
     )
     group.addoption("--sf-new-only", action="store_true", help="let only what is new since the baseline fail the run")
+    group.addoption("--sf-show-identities", action="store_true", help="show users' names, which are masked otherwise")
     group.addoption("--sf-controls", action="store_true", help="show the catalogue of controls and exit")
 
 

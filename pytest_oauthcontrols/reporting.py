@@ -8,16 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from pytest_oauthcontrols import output, results
+from pytest_oauthcontrols import output
 from pytest_oauthcontrols.acceptance import waiver_of
 from pytest_oauthcontrols.assessment import Assessment, Case
 from pytest_oauthcontrols.drift import change_of
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import plain, title
 from pytest_oauthcontrols.model import Seen
+from pytest_oauthcontrols.reports import REPORTS, encoder, results
 from pytest_oauthcontrols.risk import in_context
 from pytest_oauthcontrols.session import assessment_key, check_writable
 from pytest_oauthcontrols.summary import reading, summary, tool
+
+_INTERRUPTED: dict[int, str] = {
+    pytest.ExitCode.INTERRUPTED: "interrupted",
+    pytest.ExitCode.INTERNAL_ERROR: "internal error",
+}
 
 
 class Reporter:
@@ -27,15 +33,12 @@ class Reporter:
         self._config = config
         self.findings: dict[str, Finding] = {}
         """Node id to finding, for every case that ran."""
-        self._results_file = self._writable(config.option.sf_json)
+        self._files = {option: given for option in REPORTS if (given := config.getoption(option)) is not None}
+        for option, given in self._files.items():
+            check_writable(self._path(given), f"{option}={given}")
 
-    def _writable(self, given: str | None) -> Path | None:
-        """Return the path of a file to be written, checked before anything is read."""
-        if given is None:
-            return None
-        path = self._config.invocation_params.dir / given
-        check_writable(path, f"--sf-json={given}")
-        return path
+    def _path(self, given: str) -> Path:
+        return self._config.invocation_params.dir / given
 
     @property
     def assessment(self) -> Assessment:
@@ -79,19 +82,21 @@ class Reporter:
         terminalreporter.section("OAuth controls")
         for line in summary(self.assessment, self.findings.values()):
             terminalreporter.write_line(line)
-        if self._results_file is not None:
-            terminalreporter.write_line(f"results: {self._config.option.sf_json}")
+        for option, given in self._files.items():
+            terminalreporter.write_line(f"{option.removeprefix('--sf-')}: {given}")
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the results file."""
-        if self._results_file is None or assessment_key not in self._config.stash or self._config.option.collectonly:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the reports."""
+        if not self._files or assessment_key not in self._config.stash or self._config.option.collectonly:
             return
-        try:
-            document = results.document(self.assessment, self.findings.items())
-            output.write(self._results_file, results.encode(document))
-        except OSError as error:
-            message = f"--sf-json={self._config.option.sf_json}: cannot be written: {error.strerror}"
-            pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
+        cut_short = session.shouldfail or session.shouldstop or _INTERRUPTED.get(exitstatus)
+        document = results.document(self.assessment, self.findings.items(), str(cut_short) if cut_short else None)
+        for option, given in self._files.items():
+            try:
+                output.write(self._path(given), encoder(option)(document, self.assessment.catalogue))
+            except OSError as error:
+                message = f"{option}={given}: cannot be written: {error.strerror}"
+                pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def properties(finding: Finding) -> Iterable[tuple[str, str]]:

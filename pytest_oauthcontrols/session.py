@@ -24,6 +24,7 @@ from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.decisions import Decisions
 from pytest_oauthcontrols.document import DocumentError
 from pytest_oauthcontrols.drift import indistinct
+from pytest_oauthcontrols.identities import masked
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Org, Snapshot
 from pytest_oauthcontrols.progress import Progress
@@ -73,6 +74,8 @@ class Reading:
         configured = self._configuration(catalogue)
         decided = self._decisions(configured, catalogue)
         orgs = self._kept(self._read(configured))
+        if not self._config.option.sf_show_identities:
+            orgs = [masked(org) for org in orgs]
         return _assessment([configuration.apply(configured, org) for org in orgs], catalogue, decided)
 
     def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:

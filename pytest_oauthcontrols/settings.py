@@ -40,6 +40,8 @@ class Field:
     """What separates the values of a list within one element; empty where each has an element of its own."""
     manual: str = ""
     """Why only a person can tell where the element is absent; empty where that is not so."""
+    identity: bool = False
+    """Whether it names a user."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ _TYPES = (
             "oauthConfig.isSecretRequiredForRefreshToken": _boolean(51, True),
             "oauthConfig.isSecretRequiredForTokenExchange": _boolean(60),
             "oauthConfig.isTokenExchangeEnabled": _boolean(60, False),
-            "oauthConfig.oauthClientCredentialUser": _string(56),
+            "oauthConfig.oauthClientCredentialUser": Field("string", 56, identity=True),
             "oauthConfig.scopes": Field("scopes"),
             "oauthConfig.singleLogoutUrl": _TEXT,
             "oauthPolicy": Field("object", 49),
@@ -300,7 +302,7 @@ _TYPES = (
         OAUTH_POLICIES,
         EXTERNAL_CLIENT_APP,
         {
-            "clientCredentialsFlowUser": _string(60),
+            "clientCredentialsFlowUser": Field("string", 60, identity=True),
             "commaSeparatedPermissionSet": Field("list", 58, separator=","),
             "commaSeparatedProfile": Field("list", 62, separator=","),
             "ipRelaxationPolicyType": _string(57, None, *IP_RELAXATION),

@@ -33,7 +33,7 @@ FORMAT = "pytest-oauthcontrols snapshot"
 VERSION = 1
 _LONGEST_VERSION = 20
 
-_ORG_FIELDS = ("name", "source", "location", "sha256", "org_id", "api_version", "api_calls", "readable")
+_ORG_FIELDS = ("name", "source", "location", "sha256", "org_id", "user", "api_version", "api_calls", "readable")
 _APP_FIELDS = ("kind", "name", "label", "source", "readable", "managed")
 
 
@@ -137,6 +137,7 @@ def _to_org(said: Any) -> Org:
         location=_is(said["location"], str),
         sha256=_is(said["sha256"], str),
         org_id=_is(said["org_id"], str, type(None)),
+        user=_is(said["user"], str, type(None)),
         api_version=_is(said["api_version"], float, type(None)),
         api_calls=_is(said["api_calls"], int),
         readable=_is(said["readable"], bool),

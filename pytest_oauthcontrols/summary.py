@@ -15,7 +15,7 @@ from pytest_oauthcontrols.drift import change_of, gone, known_as
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import origin, plain
 from pytest_oauthcontrols.model import CONNECTED_APP, App, Org
-from pytest_oauthcontrols.results import DISTRIBUTION
+from pytest_oauthcontrols.reports.results import DISTRIBUTION
 from pytest_oauthcontrols.review import notices
 
 _WORST_APPS = 5

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_oauthcontrols import results
 from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.baseline import Baseline, BaselineError, load
+from pytest_oauthcontrols.reports import results
 
 from .test_bad_input import outcome, usage_error
 from .test_metadata import CATALOGUE, child, org_of, xml
@@ -299,7 +299,7 @@ def written() -> dict[str, Any]:
     """Return results as a run writes them, cut down to a few rows, of which the first are findings."""
     assessment = Assessment((org_of({"Price_Feed.connectedApp": app()}),), CATALOGUE)
     said = results.document(assessment, [(case.node_id, case.finding) for case in assessment.cases[:6]])
-    loaded: dict[str, Any] = json.loads(results.encode(said))
+    loaded: dict[str, Any] = json.loads(results.encode(said, CATALOGUE))
     loaded["results"].sort(key=lambda row: str(row["verdict"]))
     return loaded
 

@@ -484,7 +484,20 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
     """The results file has tool, catalogue, orgs and results, each with evidence, and is sorted."""
     pytester.runpytest("--sf-org=./force-app", "--sf-json=deep/er/results.json")
     document: dict[str, Any] = json.loads((pytester.path / "deep/er/results.json").read_text("utf-8"))
-    assert list(document) == ["schema", "tool", "catalogue", "orgs", "cases", "gate", "review", "baseline", "results"]
+    assert list(document) == [
+        "schema",
+        "tool",
+        "catalogue",
+        "orgs",
+        "cases",
+        "cut_short",
+        "gate",
+        "waivers",
+        "attestations",
+        "review",
+        "baseline",
+        "results",
+    ]
     assert document["schema"] == 1
     assert document["tool"]["name"] == "pytest-oauthcontrols"
     assert document["catalogue"]["controls"] == 65

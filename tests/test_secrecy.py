@@ -802,8 +802,8 @@ PLANTED: list[Any] = [
     credentials.JwtBearerFile("auditor", CONSUMER_KEY, "key.pem"),
     credentials.ClientCredentials(CONSUMER_KEY, CONSUMER_SECRET, HOST),
     credentials.Password("auditor", PASSWORD, SECURITY_TOKEN),
-    Session(TOKEN, HOST, None),
-    Target(TOKEN, f"https://{HOST}", None),
+    Session(TOKEN, HOST, None, None),
+    Target(TOKEN, f"https://{HOST}", None, None),
 ]
 
 

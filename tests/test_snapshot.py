@@ -23,10 +23,11 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_oauthcontrols import reporting, results, snapshot
+from pytest_oauthcontrols import reporting, snapshot
 from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.messages import explain
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.reports import results
 from pytest_oauthcontrols.settings import Field, fields_of
 from pytest_oauthcontrols.summary import reading, summary
 
@@ -371,7 +372,7 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "cut-short": lambda: snapshot.dump(small_org())[:-40],
     "twice": lambda: snapshot.dump(small_org()) * 2,
     "foreign-mapping": lambda: b'{"results": [], "schema": 1}',
-    "results-file": lambda: results.encode(results.document(Assessment((small_org(),), CATALOGUE), [])),
+    "results-file": lambda: results.encode(results.document(Assessment((small_org(),), CATALOGUE), []), CATALOGUE),
     "array": lambda: b"[]",
     "array-of-snapshots": lambda: b"[" + snapshot.dump(small_org()) + b"]",
     "text": lambda: b'"pytest-oauthcontrols snapshot"',
@@ -444,7 +445,7 @@ def assess(content: bytes) -> str:
     said += [explain(finding) for _, finding in findings]
     said += [str(one) for _, finding in findings for one in reporting.properties(finding)]
     snapshot.encode([org])
-    return "\n".join(said) + results.encode(results.document(assessment, findings)).decode()
+    return "\n".join(said) + results.encode(results.document(assessment, findings), CATALOGUE).decode()
 
 
 SMALL = snapshot.dump(small_org())

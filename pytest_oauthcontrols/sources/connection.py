@@ -66,6 +66,11 @@ class Connection:
         """The org's id, where the login told it."""
         return self._session.org_id
 
+    @property
+    def user(self) -> str | None:
+        """Username, or id, of the user who is logged in, where the login told it."""
+        return self._session.user
+
     def clean(self, text: str) -> str:
         """Return what an answer says as one short line without any secret."""
         return self._transport.clean(text)

@@ -47,6 +47,8 @@ class Session:
     """Host, and port where it is not 443, of the org's My Domain."""
     org_id: str | None
     """The org's id, where the login told it."""
+    user: str | None
+    """Username, or id, of the user who is logged in, where the login told it."""
 
 
 def log_in(credentials: Credentials, transport: Transport) -> Session:
@@ -57,20 +59,21 @@ def log_in(credentials: Credentials, transport: Transport) -> Session:
     # What their `repr` leaves out is secret.
     hidden = (getattr(credentials, one.name) for one in fields(credentials) if not one.repr)
     transport.secrets.update(secret for secret in hidden if secret)
-    org_id = None
+    org_id, user = None, getattr(credentials, "username", None)
     if isinstance(credentials, SalesforceCli):
         from pytest_oauthcontrols.sources.salesforce_cli import ask
 
         target = ask(credentials.cli)
-        token, org_id = target.access_token, target.org_id
+        token, org_id, user = target.access_token, target.org_id, target.username
         host = _host(target.instance_url)
     elif isinstance(credentials, AccessToken):
         token, host = credentials.access_token, _host(credentials.instance_url)
     else:
-        token, host, org_id = _exchange(credentials, transport)
+        token, host, org_id, user_id = _exchange(credentials, transport)
+        user = user or user_id
     transport.secrets.add(token)
     transport.hosts.add(host)
-    return Session(token, host, org_id or _org_id(token))
+    return Session(token, host, org_id or _org_id(token), user)
 
 
 def renewable(credentials: Credentials) -> bool:
@@ -78,8 +81,8 @@ def renewable(credentials: Credentials) -> bool:
     return not isinstance(credentials, AccessToken)
 
 
-def _exchange(credentials: Credentials, transport: Transport) -> tuple[str, str, str | None]:
-    """Return access token, host and the org's id, if it is said, for credentials that Salesforce exchanges."""
+def _exchange(credentials: Credentials, transport: Transport) -> tuple[str, str, str | None, str | None]:
+    """Return access token and host, and the ids of org and user, if they are said, for what Salesforce exchanges."""
     options = _options(credentials, transport)
     answers: list[Response] = []
     transport.hooks["response"] = [lambda answer, **_: answers.append(answer)]
@@ -95,8 +98,9 @@ def _exchange(credentials: Credentials, transport: Transport) -> tuple[str, str,
         transport.hooks["response"] = []
     if not (isinstance(token, str) and token and host):
         raise Refusal("NO_TOKEN", "the answer holds no access token")
-    identity = re.search(r"/id/(00D[A-Za-z0-9]{15})/", answers[-1].text)
-    return token, _host(f"https://{host}"), identity and identity[1]
+    identity = re.search(r"/id/(00D[A-Za-z0-9]{15})/(?:(005[A-Za-z0-9]{15})\b)?", answers[-1].text)
+    org_id, user_id = identity.groups() if identity else (None, None)
+    return token, _host(f"https://{host}"), org_id, user_id
 
 
 def _options(credentials: Credentials, transport: Transport) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def _read(name: str, connection: Connection, say: Say) -> Org:
         org,
         sha256=hashlib.sha256(f"{org.sha256}\0{queried}".encode()).hexdigest(),
         org_id=connection.org_id,
+        user=connection.user,
         api_calls=connection.calls,
         notes=(*org.notes, *gaps.notes),
         problems=tuple(gaps.problems),

@@ -38,6 +38,7 @@ class Target:
     access_token: str = field(repr=False)
     instance_url: str
     org_id: str | None
+    username: str | None
 
 
 def ask(target: str) -> Target:
@@ -73,7 +74,13 @@ def ask(target: str) -> Target:
             f"the Salesforce CLI shows no access token of '{target}'; update it (sf update), or log in again:"
             f" sf org login web --alias {target}"
         )
-    return Target(token, address, org_id if isinstance(org_id, str) else None)
+    username = shown.get("username")
+    return Target(
+        token,
+        address,
+        org_id if isinstance(org_id, str) else None,
+        username if isinstance(username, str) else None,
+    )
 
 
 def _run(program: str, command: str, target: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The results file: every finding of a run as JSON, the same from run to run."""
+"""The results file: everything that a run found as plain data, which every other report is made of, and as JSON."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from typing import Any
 from pytest_oauthcontrols.acceptance import acceptance, waiver_of
 from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.baseline import SCHEMA
+from pytest_oauthcontrols.catalogue import Catalogue
 from pytest_oauthcontrols.decisions import Attestation, Waiver
 from pytest_oauthcontrols.drift import change_of, gone, since
 from pytest_oauthcontrols.evaluation import Finding, shown_value
 from pytest_oauthcontrols.model import Absent, Org, Seen, Setting
+from pytest_oauthcontrols.reports import Document
 from pytest_oauthcontrols.review import Notice, notices
 from pytest_oauthcontrols.risk import in_context
 
 DISTRIBUTION = "pytest-oauthcontrols"
 
 
-def document(assessment: Assessment, findings: Iterable[tuple[str, Finding]]) -> dict[str, Any]:
-    """Return the results as plain data: what was assessed, by what, and each finding with the node id of its test."""
+def document(assessment: Assessment, findings: Iterable[tuple[str, Finding]], cut_short: str | None = None) -> Document:
+    """Return the results as plain data: what was assessed, by what, and each finding with the node id of its test.
+
+    `cut_short` says why the run ended before its last case; None where it did not.
+    """
     catalogue = assessment.catalogue
     found = dict(findings)
     rows = [_result(finding, node_id) for node_id, finding in found.items()]
@@ -36,6 +41,7 @@ def document(assessment: Assessment, findings: Iterable[tuple[str, Finding]]) ->
         },
         "orgs": [_org(org) for org in assessment.orgs],
         "cases": len(assessment.cases),
+        "cut_short": cut_short,
         **_decisions(assessment, found.values()),
         "results": sorted(
             rows, key=lambda row: (row["org"], row["kind"] or "", row["app"] or "", row["control"], row["node_id"])
@@ -49,6 +55,8 @@ def _org(org: Org) -> dict[str, Any]:
         "source": org.source,
         "location": org.location,
         "org_id": org.org_id,
+        "environment": org.environment,
+        "user": org.user,
         "api_version": None if org.api_version is None else str(org.api_version),
         "taken_at": org.taken_at.isoformat(),
         "apps": len(org.apps),
@@ -88,6 +96,8 @@ def _decisions(assessment: Assessment, findings: Iterable[Finding]) -> dict[str,
             "severity": "context" if decisions.in_context else "published",
             "waivers_ignored": decisions.ignore_waivers,
         },
+        "waivers": [_flat(waiver) for waiver in decisions.waivers],
+        "attestations": [_flat(attestation) for attestation in decisions.attestations],
         "review": [_notice(notice) for notice in notices(assessment, findings)],
         "baseline": None,
     }
@@ -128,18 +138,22 @@ def _judged(finding: Finding) -> dict[str, Any]:
         "context": _risk(finding) if failing else None,
         "contradictions": list(finding.contradictions),
         "accepted": None if accepted is None else accepted.how.value,
-        "waiver": None if waiver is None else _flat(waiver, finding),
-        "attestation": None if attestation is None else _flat(attestation, finding),
+        "waiver": None if waiver is None else _dated(waiver, finding),
+        "attestation": None if attestation is None else _dated(attestation, finding),
         "change": None if change is None else change.value,
         "since": since(finding).isoformat() if failing else None,
     }
 
 
-def _flat(said: Waiver | Attestation, finding: Finding) -> dict[str, Any]:
+def _dated(said: Waiver | Attestation, finding: Finding) -> dict[str, Any]:
+    """Return a waiver or attestation, and whether it has expired for a finding."""
+    return {**_flat(said), "expired": not said.scope.holds(finding.org.day)}
+
+
+def _flat(said: Waiver | Attestation) -> dict[str, Any]:
     """Return a waiver or attestation, with what its scope says beside the rest."""
-    scope = said.scope
     rest = {name: value for name, value in vars(said).items() if name != "scope"}
-    return {**rest, **vars(scope), "expires": scope.expires.isoformat(), "expired": not scope.holds(finding.org.day)}
+    return {**rest, **vars(said.scope), "expires": said.scope.expires.isoformat()}
 
 
 def _risk(finding: Finding) -> dict[str, Any]:
@@ -168,6 +182,6 @@ def _evidence(setting: Setting) -> dict[str, Any]:
     return {"setting": setting.name, "state": "unreadable", "value": None, "source": None, "line": None}
 
 
-def encode(results: dict[str, Any]) -> bytes:
+def encode(document: Document, catalogue: Catalogue) -> bytes:
     """Return the content of the results file."""
-    return (json.dumps(results, indent=1) + "\n").encode()
+    return (json.dumps(document, indent=1) + "\n").encode()

@@ -1,0 +1,27 @@
+"""What a run leaves as files.
+
+Each report is a module with a function `encode`, which is given what a run found as plain data, the document of
+`results`, and the catalogue, so that all of them state the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from pytest_oauthcontrols.catalogue import Catalogue
+
+Document = dict[str, Any]
+Encode = Callable[[Document, Catalogue], bytes]
+
+REPORTS = {
+    "--sf-json": "results",
+}
+"""Option to the module of the report that it asks for."""
+
+
+def encoder(option: str) -> Encode:
+    """Return what makes the report that an option asks for; imported when it is needed, as some are heavy."""
+    encode: Encode = import_module(f"{__name__}.{REPORTS[option]}").encode
+    return encode
