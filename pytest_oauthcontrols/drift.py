@@ -35,8 +35,8 @@ def indistinct(assessment: Assessment) -> Iterator[str]:
     for key, number in Counter(known).items():
         if baseline is not None and number > 1:
             yield (
-                f"{baseline.file}: {number} of the orgs that were given have the id or the name '{key}', and a baseline"
-                " cannot tell them apart; assess them one by one"
+                f"{baseline.file}: {number} of the orgs that were given have the id '{key}', and a baseline cannot tell"
+                " them apart; assess them one by one"
             )
 
 

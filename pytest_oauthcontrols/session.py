@@ -6,6 +6,7 @@ credential leaves it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -73,7 +74,7 @@ class Reading:
     def _assessment(self, catalogue: Catalogue) -> Assessment:
         configured = self._configuration(catalogue)
         decided = self._decisions(configured, catalogue)
-        orgs = self._kept(self._read(configured))
+        orgs = self._told_apart(self._kept(self._read(configured)))
         if not self._config.option.sf_show_identities:
             orgs = [masked(org) for org in orgs]
         return _assessment([configuration.apply(configured, org) for org in orgs], catalogue, decided)
@@ -136,6 +137,15 @@ class Reading:
         return [
             replace(org, notes=(*configured.logins[value].warnings, *org.notes)) if value in configured.logins else org
             for value, org in orgs.items()
+        ]
+
+    def _told_apart(self, orgs: list[Org]) -> list[Org]:
+        """Return the orgs; those that are called alike with what was given for them beside their name."""
+        given = dict.fromkeys(self._config.option.sf_org)
+        names = Counter(org.name for org in orgs)
+        return [
+            org if names[org.name] == 1 else replace(org, name=f"{org.name} ({value})")
+            for value, org in zip(given, orgs, strict=True)
         ]
 
     def _kept(self, orgs: list[Org]) -> list[Org]:

@@ -274,14 +274,14 @@ def test_file_that_is_no_baseline(pytester: pytest.Pytester, change: Callable[[A
 @pytest.mark.parametrize(
     ("first", "second", "shown"),
     [
-        (("uat", None), ("uat", None), "'uat'"),
+        (("uat", None), ("uat", None), None),
         (("uat", ORG_ID), ("uat-again", ORG_ID[:15]), f"'{ORG_ID[:15]}'"),
         (("uat", None), ("uat", ORG_ID), None),
         (("uat", None), ("prod", None), None),
     ],
 )
 def test_orgs_that_cannot_be_told_apart(pytester: pytest.Pytester, first: Any, second: Any, shown: str | None) -> None:
-    """Two orgs of one id, or of one name and without an id, are an error with a baseline, and none without."""
+    """Two orgs of one id are an error with a baseline, and none without; those of one name get names of their own."""
     (pytester.path / "before.json").write_text(json.dumps(written()), "utf-8")
     kept(pytester, {"Price_Feed": app()}, name=second[0], org_id=second[1])
     (pytester.path / f"{second[0]}.json").rename(pytester.path / "other.json")
