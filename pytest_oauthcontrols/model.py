@@ -200,8 +200,15 @@ class Org(Subject):
     @property
     def environment(self) -> str | None:
         """What kind of org it is, by the host of a live org's My Domain; None where that does not tell."""
-        match = re.fullmatch(r"https://[^./]+(\.\w+)?\.my\.salesforce\.com(:\d+)?", self.location)
-        return None if match is None else _ENVIRONMENTS.get(match[1])
+        match = re.fullmatch(r"https://([^./@]+)(\.\w+)?\.my\.salesforce\.com(:\d+)?", self.location)
+        if match is None:
+            return None
+        # Without enhanced domains the name alone tells; no production org has it like that.
+        if match[2] is None and "--" in match[1]:
+            return _ENVIRONMENTS[".sandbox"]
+        if match[2] is None and match[1].endswith("-dev-ed"):
+            return _ENVIRONMENTS[".develop"]
+        return _ENVIRONMENTS.get(match[2])
 
     @property
     def day(self) -> date:

@@ -49,7 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long the reading of an org may take (default: 300)",
     )
     group.addoption("--sf-snapshot", metavar="DIR", help="keep what was read in this folder, a file for each org")
-    group.addoption("--sf-json", metavar="FILE", help="write every result to this file")
+    for option, report in _REPORTS.items():
+        group.addoption(option, metavar="FILE", help=report)
     group.addoption(
         "--sf-fail-on",
         choices=("critical", "high", "medium", "low", "never"),
@@ -94,7 +95,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--sf-new-only needs --sf-baseline, which says what is not new")
 
 
-_NEED_ORG = ("--sf-json", "--sf-config", "--sf-snapshot", "--sf-baseline", "--sf-new-only", "--sf-no-waivers")
+_REPORTS = {
+    "--sf-json": "write every result to this file",
+    "--sf-report": "write the auditor's page, HTML in one file",
+    "--sf-sarif": "write the findings as SARIF, for code scanning",
+    "--sf-csv": "write the findings as a plan of action, for spreadsheets",
+    "--sf-markdown": "write a summary as Markdown",
+}
+"""Option of each report to what it does."""
+
+_NEED_ORG = (*_REPORTS, "--sf-config", "--sf-snapshot", "--sf-baseline", "--sf-new-only", "--sf-no-waivers")
 
 
 def _activate(config: pytest.Config) -> None:

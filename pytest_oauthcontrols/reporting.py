@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+import os
+from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,15 +17,13 @@ from pytest_oauthcontrols.drift import change_of
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import plain, title
 from pytest_oauthcontrols.model import Seen
-from pytest_oauthcontrols.reports import REPORTS, encoder, results
+from pytest_oauthcontrols.reports import REPORTS, Document, encoder, results
 from pytest_oauthcontrols.risk import in_context
 from pytest_oauthcontrols.session import assessment_key, check_writable
-from pytest_oauthcontrols.summary import reading, summary, tool
+from pytest_oauthcontrols.summary import Line, reading, summary, tool
 
-_INTERRUPTED: dict[int, str] = {
-    pytest.ExitCode.INTERRUPTED: "interrupted",
-    pytest.ExitCode.INTERNAL_ERROR: "internal error",
-}
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+"""Variable of GitHub Actions that names the file to which a step adds its summary, Markdown."""
 
 
 class Reporter:
@@ -33,6 +33,13 @@ class Reporter:
         self._config = config
         self.findings: dict[str, Finding] = {}
         """Node id to finding, for every case that ran."""
+        self.cut_short: str | None = None
+        """Why the run ended before its last case; None where it did not."""
+        self.collected: set[str] = set()
+        """Node ids of all tests that were to run, the project's own too."""
+        self._reported: set[str] = set()
+        self._unwritten: dict[str, str] = {}
+        """What could not be written, as it was given, to why."""
         self._files = {option: given for option in REPORTS if (given := config.getoption(option)) is not None}
         for option, given in self._files.items():
             check_writable(self._path(given), f"{option}={given}")
@@ -45,18 +52,44 @@ class Reporter:
         """What the run assesses."""
         return self._config.stash[assessment_key]
 
+    @property
+    def _assesses(self) -> bool:
+        """Whether the run was to assess anything: some only list what there is, or end before anything is read."""
+        return (
+            assessment_key in self._config.stash and bool(self.assessment.orgs) and not self._config.option.collectonly
+        )
+
     @cached_property
     def _cases(self) -> dict[str, Case]:
         return {case.node_id: case for case in self.assessment.cases}
 
     def pytest_report_header(self) -> list[str]:
         """Say before the run what was read, when and from where, and by what."""
-        return [f"oauthcontrols: {tool(self.assessment)}", *(f"org {reading(org)}" for org in self.assessment.orgs)]
+        lines = [f"oauthcontrols: {tool(self.assessment)}", *(f"org {reading(org)}" for org in self.assessment.orgs)]
+        return [part for line in lines for part in self._fitted(Line(line))]
+
+    def _fitted(self, line: Line) -> Iterable[Line]:
+        """Break a line where a terminal would; in files and the logs of CI it stays whole, to be searched for."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None or not reporter.isatty:
+            return (line,)
+        return line.wrapped(self._config.get_terminal_writer().fullwidth)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what is to run."""
+        self.collected.update(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Note what is to run in a distributed run, where the controller collects nothing."""
+        self.collected.update(ids)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the finding of a case that ran, and what JUnit is to say of it."""
-        if report.when == "call":
+        if report.when == "setup":
+            self._reported.add(report.nodeid)
+        elif report.when == "call":
             case = self._cases.get(report.nodeid)
             if case is not None:
                 found = self.findings[report.nodeid] = case.finding
@@ -77,26 +110,82 @@ class Reporter:
         silent = terminalreporter.stats.get("", [])
         silent[:] = [report for report in silent if report.sections or report.nodeid not in self.findings]
         yield
-        if self._config.option.collectonly:
+        if not self._assesses:
             return
         terminalreporter.section("OAuth controls")
-        for line in summary(self.assessment, self.findings.values()):
-            terminalreporter.write_line(line)
-        for option, given in self._files.items():
-            terminalreporter.write_line(f"{option.removeprefix('--sf-')}: {given}")
+        for line in (*summary(self.assessment, self.findings.values(), self.cut_short), *self._written()):
+            for part in self._fitted(line):
+                for text, colour in part.stretches():
+                    terminalreporter.write(text, **({colour: True} if colour else {}))
+                terminalreporter.line("")
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    def _written(self) -> Iterator[Line]:
+        """Yield where the reports are, and which could not be written."""
+        for option, given in self._files.items():
+            if f"{option}={given}" not in self._unwritten:
+                yield Line(f"{option.removeprefix('--sf-')}: {given}")
+        for given, why in self._unwritten.items():
+            said = f"{given}: cannot be written: {why}"
+            yield Line(plain(said), [(0, len(given), "yellow" if given == _STEP_SUMMARY else "red")])
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note what ended the run: a person, pytest.exit(), an error in collection, or -x in a distributed run."""
+        self.cut_short = str(excinfo.value) or "interrupted"
+
+    def pytest_internalerror(self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note that an error in pytest or a plugin ended the run."""
+        self.cut_short = "internal error"
+
+    def _why_cut_short(self, session: pytest.Session) -> str | None:
+        stopped = self.cut_short or session.shouldfail or session.shouldstop
+        if stopped:
+            return str(stopped)
+        # Of workers that are not replaced when they crash, nothing else tells.
+        missing = len((self.collected & self._cases.keys()) - self._reported)
+        return f"{missing} that were to run did not" if missing else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Write the reports."""
-        if not self._files or assessment_key not in self._config.stash or self._config.option.collectonly:
+        if not self._assesses:
+            return (yield)
+        self.cut_short = self._why_cut_short(session)
+        self._write()
+        # Other plugins write theirs, and the terminal has its summary, whatever could not be written here.
+        yield
+        failed = [
+            f"{given}: cannot be written: {why}" for given, why in self._unwritten.items() if given != _STEP_SUMMARY
+        ]
+        if failed:
+            pytest.exit("; ".join(failed), returncode=pytest.ExitCode.USAGE_ERROR)
+        return None
+
+    def _write(self) -> None:
+        step_summary = os.environ.get(_STEP_SUMMARY)
+        if not self._files and not step_summary:
             return
-        cut_short = session.shouldfail or session.shouldstop or _INTERRUPTED.get(exitstatus)
-        document = results.document(self.assessment, self.findings.items(), str(cut_short) if cut_short else None)
+        document = results.document(self.assessment, self.findings.items(), self.cut_short)
         for option, given in self._files.items():
             try:
                 output.write(self._path(given), encoder(option)(document, self.assessment.catalogue))
             except OSError as error:
-                message = f"{option}={given}: cannot be written: {error.strerror}"
-                pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
+                self._unwritten[f"{option}={given}"] = error.strerror or str(error)
+        if step_summary:
+            self._add_to_step_summary(self._path(step_summary), document)
+
+    def _add_to_step_summary(self, path: Path, document: Document) -> None:
+        """Add the Markdown summary to a file to which others write too; no test hangs on whether that is possible."""
+        markdown = "--sf-markdown"
+        given = self._files.get(markdown)
+        try:
+            if given is not None and self._path(given).resolve() == path.resolve():
+                return
+            with path.open("ab") as file:
+                if file.tell():
+                    file.write(b"\n")
+                file.write(encoder(markdown)(document, self.assessment.catalogue))
+        except OSError as error:
+            self._unwritten[_STEP_SUMMARY] = error.strerror or str(error)
 
 
 def properties(finding: Finding) -> Iterable[tuple[str, str]]:

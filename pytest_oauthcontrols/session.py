@@ -140,11 +140,14 @@ class Reading:
         ]
 
     def _told_apart(self, orgs: list[Org]) -> list[Org]:
-        """Return the orgs; those that are called alike with what was given for them beside their name."""
+        """Return the orgs; beside the names of those that are called alike stands where each was read."""
         given = dict.fromkeys(self._config.option.sf_org)
         names = Counter(org.name for org in orgs)
+        places = Counter((org.name, org.location) for org in orgs)
         return [
-            org if names[org.name] == 1 else replace(org, name=f"{org.name} ({value})")
+            replace(org, name=f"{org.name} ({org.location if places[org.name, org.location] == 1 else value})")
+            if names[org.name] > 1
+            else org
             for value, org in zip(given, orgs, strict=True)
         ]
 

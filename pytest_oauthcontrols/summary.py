@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from importlib.metadata import version
+from typing import TypeVar
 
 from pytest_oauthcontrols.acceptance import Accepted, acceptance
 from pytest_oauthcontrols.assessment import Assessment
@@ -21,6 +23,80 @@ from pytest_oauthcontrols.review import notices
 _WORST_APPS = 5
 _NOTES = 3
 _DIFFERENCES = 10
+_HANGING = " " * 4
+
+_SEVERITIES = {Severity.CRITICAL: "red", Severity.HIGH: "yellow", Severity.MEDIUM: "", Severity.LOW: ""}
+_VERDICTS = {Verdict.FAIL: "red", Verdict.UNVERIFIABLE: "yellow"}
+
+
+class Line(str):
+    """A line for people: words, of which some may have a colour that says no more than they do."""
+
+    __slots__ = ("colours",)
+
+    colours: tuple[tuple[int, int, str], ...]
+    """Start and end of each stretch that has a colour, and pytest's name of the colour."""
+
+    def __new__(  # noqa: PYI034  (Python has no Self before 3.11)
+        cls, text: str, colours: Iterable[tuple[int, int, str]] = ()
+    ) -> Line:
+        """Make a line of a text and its coloured stretches."""
+        line = super().__new__(cls, text)
+        line.colours = tuple(colours)
+        return line
+
+    def wrapped(self, width: int) -> Iterator[Line]:
+        """Yield it as lines that are no wider than a terminal; a path or a digest stays in one piece."""
+        indent = " " * (len(self) - len(self.lstrip(" ")))
+        place = 0
+        for text in textwrap.wrap(
+            self,
+            width,
+            subsequent_indent=f"{indent}{_HANGING}",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ):
+            # What is added before a line, or left out at the end of the one before, moves what has a colour.
+            added = len(indent) + len(_HANGING) if place else 0
+            place = self.index(text[added:], place)
+            moved = added - place
+            yield Line(
+                text,
+                (
+                    (max(start + moved, added), min(end + moved, len(text)), colour)
+                    for start, end, colour in self.colours
+                    if end + moved > added and start + moved < len(text)
+                ),
+            )
+            place += len(text) - added
+
+    def stretches(self) -> Iterator[tuple[str, str]]:
+        """Yield its pieces, each with its colour; empty where it has none."""
+        place = 0
+        for start, end, colour in self.colours:
+            yield self[place:start], ""
+            yield self[start:end], colour
+            place = end
+        yield self[place:], ""
+
+
+def _line(*parts: str | tuple[str, str]) -> Line:
+    """Return a line of pieces, of which some have a colour."""
+    text, colours = "", []
+    for part in parts:
+        said, colour = (part, "") if isinstance(part, str) else part
+        if colour:
+            colours.append((len(text), len(text) + len(said), colour))
+        text += said
+    return Line(text, tuple(colours))
+
+
+def _listed(parts: Iterable[str | tuple[str, str]]) -> Iterator[str | tuple[str, str]]:
+    """Yield pieces with commas between them."""
+    for number, part in enumerate(parts):
+        if number:
+            yield ", "
+        yield part
 
 
 def tool(assessment: Assessment) -> str:
@@ -31,13 +107,14 @@ def tool(assessment: Assessment) -> str:
 
 
 def reading(org: Org) -> str:
-    """Return what was read, when and from what."""
+    """Return what was read, when, by whom and from what."""
     if not org.readable:
         return plain(f"{org.name}: could not be read")
     when = f"{org.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    api = "" if org.api_version is None else f"API {org.api_version}, "
-    digest = f"{api}sha256 {org.sha256[:12]}"
-    return f"{plain(org.name)}: {apps_in_words(org)}, read {when} from {origin(org)} ({digest})"
+    by = "" if org.user is None else plain(f" by {org.user}")
+    api = None if org.api_version is None else f"API {org.api_version}"
+    known = ", ".join(filter(None, (org.environment, api, f"sha256 {org.sha256[:12]}")))
+    return f"{plain(org.name)}: {apps_in_words(org)}, read {when}{by} from {origin(org)} ({known})"
 
 
 def apps_in_words(org: Org) -> str:
@@ -53,58 +130,87 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def summary(assessment: Assessment, findings: Iterable[Finding]) -> Iterable[str]:
-    """Return what a reader needs to know in ten seconds; a line each."""
+def summary(assessment: Assessment, findings: Iterable[Finding], cut_short: str | None = None) -> Iterator[Line]:
+    """Yield what a reader needs to know in ten seconds.
+
+    `cut_short` says why the run ended before its last case; None where it did not.
+    """
     found = list(findings)
+    yield from partial(assessment, found, cut_short)
     for org in assessment.orgs:
-        verdicts = Counter(finding.verdict for finding in found if finding.org is org)
-        if not org.readable:
-            yield plain(f"{org.name}: could not be read, so nothing of it was assessed")
-            continue
-        yield plain(f"{org.name}: {apps_in_words(org)}, {_count(sum(verdicts.values()), 'case')}")
-        if not org.apps:
-            yield "  0 apps were found: nothing but the org's own settings was assessed"
-        yield "  " + ", ".join(f"{verdicts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict)
-        if org.api_calls:
-            yield f"  read with {_count(org.api_calls, 'API call')}"
-        if org.snapshot is not None:
-            yield plain(f"  snapshot: {org.snapshot.file}")
-            yield f"    sha256 {org.snapshot.sha256}"
-        for problem in org.problems:
-            yield plain(f"  not read: {problem}")
-        for note in org.notes[:_NOTES]:
-            yield plain(f"  note: {note}")
-        if len(org.notes) > _NOTES:
-            yield f"  and {_count(len(org.notes) - _NOTES, 'note')} more, all of them in the results file (--sf-json)"
+        yield from _org(org, [finding for finding in found if finding.org is org])
     failing = [finding for finding in found if finding.failing]
-    by_severity = Counter(finding.control.severity for finding in failing)
     if failing:
-        yield "failing: " + ", ".join(
-            f"{by_severity[severity]} {severity.value}" for severity in Severity if by_severity[severity]
-        )
-        yield from _gate(assessment, failing)
+        yield _line("failing: ", *_severities(Counter(finding.control.severity for finding in failing)))
+        yield from gate(assessment, found)
         if len(assessment.orgs) > 1:
             yield from _table(assessment, failing)
         yield from _worst(assessment, failing)
-    yield from _differences(assessment, found)
+    yield from _differences(found)
     yield from _drift(assessment, found)
-    yield from _reviewed(assessment, found)
+    yield from reviewed(assessment, found)
 
 
-def _gate(assessment: Assessment, failing: list[Finding]) -> Iterator[str]:
-    """Yield how many findings fail the run, and why the others do not."""
+def partial(assessment: Assessment, findings: list[Finding], cut_short: str | None) -> Iterator[Line]:
+    """Yield that the run ended before its last case, where it did."""
+    if cut_short is not None:
+        of = f"{len(findings)} of {_count(len(assessment.cases), 'case')}"
+        yield _line(("partial", "yellow"), plain(f": {of} ran: {cut_short}"))
+
+
+def _org(org: Org, findings: list[Finding]) -> Iterator[Line]:
+    """Yield what was read of an org, and how many of its cases have which verdict."""
+    if not org.readable:
+        yield _line(plain(f"{org.name}: "), ("could not be read", "red"), ", so nothing of it was assessed")
+        return
+    verdicts = Counter(finding.verdict for finding in findings)
+    yield Line(plain(f"{org.name}: {apps_in_words(org)}, {_count(len(findings), 'case')}"))
+    if not org.apps:
+        yield Line("  0 apps were found: nothing but the org's own settings was assessed")
+    counts = (
+        (f"{verdicts[verdict]} {verdict.value.replace('_', ' ')}", _VERDICTS.get(verdict, "") if number else "")
+        for verdict in Verdict
+        for number in [verdicts[verdict]]
+    )
+    yield _line("  ", *_listed(counts))
+    if org.api_calls:
+        yield Line(f"  read with {_count(org.api_calls, 'API call')}")
+    if org.snapshot is not None:
+        yield Line(plain(f"  snapshot: {org.snapshot.file}"))
+        yield Line(f"    sha256 {org.snapshot.sha256}")
+    for problem in org.problems:
+        yield _line("  ", ("not read", "red"), plain(f": {problem}"))
+    for note in org.notes[:_NOTES]:
+        yield Line(plain(f"  note: {note}"))
+    if len(org.notes) > _NOTES:
+        yield Line(f"  and {_count(len(org.notes) - _NOTES, 'note')} more, {_ELSEWHERE}")
+
+
+_ELSEWHERE = "all of them in the results file (--sf-json)"
+
+
+def _severities(counts: Counter[Severity]) -> Iterator[str | tuple[str, str]]:
+    """Yield how many there are of each severity, where there are any."""
+    yield from _listed(
+        (f"{counts[severity]} {severity.value}", _SEVERITIES[severity]) for severity in Severity if counts[severity]
+    )
+
+
+def gate(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
+    """Yield how many findings fail the run and why the others do not, where there is anything to say of it."""
     decisions = assessment.decisions
+    failing = [finding for finding in findings if finding.failing]
     accepted = Counter(one.how for one in map(acceptance, failing) if one is not None)
-    if accepted or decisions.fail_on is not Severity.LOW or decisions.in_context:
-        yield f"gate: {decisions.gate}: " + ", ".join(
-            [
-                f"{len(failing) - accepted.total()} of {len(failing)} fail the run",
-                *(f"{accepted[how]} {how.value}" for how in Accepted if accepted[how]),
-            ]
+    if failing and (accepted or decisions.fail_on is not Severity.LOW or decisions.in_context):
+        fails = len(failing) - accepted.total()
+        yield _line(
+            f"gate: {decisions.gate}: ",
+            (f"{fails} of {len(failing)} fail the run", "red" if fails else ""),
+            *(f", {accepted[how]} {how.value}" for how in Accepted if accepted[how]),
         )
 
 
-def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
+def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
     """Yield what has changed since the baseline."""
     baseline = assessment.decisions.baseline
     if baseline is None:
@@ -112,87 +218,128 @@ def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
     changes = Counter(change_of(finding) for finding in findings if finding.failing)
     became = gone(assessment, findings)
     changes.update(one.change for one in became)
-    yield plain(f"since {baseline.file}: ") + ", ".join(f"{changes[change]} {change.value}" for change in Change)
+    counts = (
+        (f"{changes[change]} {change.value}", "red" if change is Change.NEW and changes[change] else "")
+        for change in Change
+    )
+    yield _line(plain(f"since {baseline.file}: "), *_listed(counts))
     for org in assessment.orgs:
         if known_as(org, baseline) is None:
-            yield plain(f"  {org.name} is not in it, so that everything that fails there is new")
+            yield Line(plain(f"  {org.name} is not in it, so that everything that fails there is new"))
     if baseline.missing:
-        yield f"  it lacks {_count(baseline.missing, 'case')} that did not run: what they find counts as new"
+        yield Line(f"  it lacks {_count(baseline.missing, 'case')} that did not run: what they find counts as new")
     lines = []
     for one in became:
         of = f" of {one.key.app}" if one.key.app is not None else ""
         what = "fixed" if one.change is Change.FIXED else f"{one.change.value}, {one.why}"
-        lines.append(plain(f"  {one.key.control}{of}: {what} (found {one.since})"))
+        lines.append(Line(plain(f"  {one.key.control}{of}: {what} (found {one.since})")))
+    yield from _first(lines)
+
+
+def _first(lines: list[Line]) -> Iterator[Line]:
+    """Yield the first of many lines, a control each, and how many more there are."""
     yield from lines[:_DIFFERENCES]
     if len(lines) > _DIFFERENCES:
-        yield f"  and {_count(len(lines) - _DIFFERENCES, 'control')} more, all of them in the results file (--sf-json)"
+        yield Line(f"  and {_count(len(lines) - _DIFFERENCES, 'control')} more, {_ELSEWHERE}")
 
 
-def _reviewed(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
+def reviewed(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
     """Yield who vouched for what, and the waivers and attestations that their owners should look at."""
     attested = sum(finding.verdict is Verdict.PASS and finding.attestation is not None for finding in findings)
     if attested:
-        yield f"attested: {attested} of those that pass do so on somebody's word"
+        yield Line(f"attested: {attested} of those that pass do so on somebody's word")
     if assessment.decisions.ignore_waivers:
-        yield f"waivers: {len(assessment.decisions.waivers)} ignored (--sf-no-waivers)"
+        yield Line(f"waivers: {len(assessment.decisions.waivers)} ignored (--sf-no-waivers)")
     noticed = list(notices(assessment, findings))
     if noticed:
-        yield "to review:"
+        yield Line("to review:")
     for notice in noticed:
         about = notice.about
         of = "" if about.scope.app is None else f" of {about.scope.app}"
-        yield plain(f"  {about.about}{of}: the {notice.what} by {notice.by} {notice.says}")
-        yield plain(f"    {about.scope.where}")
-
-
-def _called(org: Org, assessment: Assessment) -> str:
-    """Return the name of an org, with where it was read if another is called the same."""
-    alone = sum(other.name == org.name for other in assessment.orgs) == 1
-    return org.name if alone else f"{org.name} ({org.location})"
-
-
-def _table(assessment: Assessment, failing: list[Finding]) -> Iterator[str]:
-    """Yield how many cases of each severity fail in each org."""
-    rows = [("failing in", *(severity.value for severity in Severity))]
-    for org in assessment.orgs:
-        counts = Counter(finding.control.severity for finding in failing if finding.org is org)
-        rows.append((plain(_called(org, assessment)), *(str(counts[severity]) for severity in Severity)))
-    width = max(len(row[0]) for row in rows)
-    for name, *numbers in rows:
-        yield f"  {name:<{width}}" + "".join(f"{number:>10}" for number in numbers)
-
-
-def _differences(assessment: Assessment, findings: list[Finding]) -> Iterator[str]:
-    """Yield which controls one app passes in one org and fails in another; apps are the same by kind and full name."""
-    same: dict[tuple[str, str, str], dict[Verdict, list[Finding]]] = {}
-    for finding in findings:
-        kind, name = ("", "") if finding.app is None else (finding.app.kind, finding.app.name)
-        same.setdefault((kind, name, finding.control.id), {}).setdefault(finding.verdict, []).append(finding)
-    lines = []
-    for (_, _, control), verdicts in same.items():
-        passing, failing = verdicts.get(Verdict.PASS), verdicts.get(Verdict.FAIL)
-        if passing and failing:
-            orgs = (", ".join(_called(finding.org, assessment) for finding in some) for some in (passing, failing))
-            app = failing[0].app
-            lines.append(f"  {control}{f' of {app.label}' if app else ''}: passes in {', fails in '.join(orgs)}")
-    if lines:
-        yield "orgs differ:"
-    yield from (plain(line) for line in lines[:_DIFFERENCES])
-    if len(lines) > _DIFFERENCES:
-        yield f"  and {_count(len(lines) - _DIFFERENCES, 'control')} more, all of them in the results file (--sf-json)"
-
-
-def _worst(assessment: Assessment, failing: list[Finding]) -> Iterable[str]:
-    counts: dict[App, Counter[Severity]] = {}
-    for finding in failing:
-        if finding.app is not None:
-            counts.setdefault(finding.app, Counter())[finding.control.severity] += 1
-    worst = sorted(counts, key=lambda app: ([-counts[app][severity] for severity in Severity], app.name))[:_WORST_APPS]
-    if worst:
-        yield "worst apps:"
-    for app in worst:
-        numbers = ", ".join(
-            f"{counts[app][severity]} {severity.value}" for severity in Severity if counts[app][severity]
+        expired = notice.says.startswith("expired")
+        yield _line(
+            plain(f"  {about.about}{of}: the {notice.what} by {notice.by} "),
+            (plain(notice.says), "red" if expired else ""),
         )
-        name = f"{app.label} ({_called(app.org, assessment)})" if len(assessment.orgs) > 1 else app.label
-        yield plain(f"  {name}: {numbers}")
+        yield Line(plain(f"    {about.scope.where}"))
+
+
+def _table(assessment: Assessment, failing: list[Finding]) -> Iterator[Line]:
+    """Yield how many cases of each severity fail in each org."""
+    names = [plain(org.name) for org in assessment.orgs]
+    width = max(len(name) for name in ("failing in", *names))
+    yield Line(f"  {'failing in':<{width}}" + "".join(f"{severity.value:>10}" for severity in Severity))
+    for org, name in zip(assessment.orgs, names, strict=True):
+        counts = Counter(finding.control.severity for finding in failing if finding.org is org)
+        numbers = (
+            part
+            for severity in Severity
+            for number in [str(counts[severity])]
+            for part in (" " * (10 - len(number)), (number, _SEVERITIES[severity] if counts[severity] else ""))
+        )
+        yield _line(f"  {name:<{width}}", *numbers)
+
+
+_Subject = TypeVar("_Subject", bound=Hashable)
+_Place = TypeVar("_Place")
+
+
+def worst_first(
+    failing: Iterable[tuple[_Subject, Severity]], name: Callable[[_Subject], str]
+) -> list[tuple[_Subject, Counter[Severity]]]:
+    """Return apps, each with how many of its findings have which severity: the most of the worst first."""
+    counts: dict[_Subject, Counter[Severity]] = {}
+    for app, severity in failing:
+        counts.setdefault(app, Counter())[severity] += 1
+    return sorted(counts.items(), key=lambda one: ([-one[1][severity] for severity in Severity], name(one[0])))
+
+
+def differing(
+    found: Iterable[tuple[tuple[str, str, str], Verdict, _Place]],
+) -> Iterator[tuple[tuple[str, str, str], list[_Place], list[_Place]]]:
+    """Yield where one app passes a control in one org and fails it in another: in which it passes, in which it fails.
+
+    An app is the same by kind and full name; both are empty for the org itself.
+    """
+    same: dict[tuple[str, str, str], dict[Verdict, list[_Place]]] = {}
+    for key, verdict, place in found:
+        same.setdefault(key, {}).setdefault(verdict, []).append(place)
+    for key, verdicts in same.items():
+        if Verdict.PASS in verdicts and Verdict.FAIL in verdicts:
+            yield key, verdicts[Verdict.PASS], verdicts[Verdict.FAIL]
+
+
+def _differences(findings: list[Finding]) -> Iterator[Line]:
+    """Yield which controls one app passes in one org and fails in another."""
+    lines = []
+    for (_, _, control), passing, failing in differing(
+        (_same(finding), finding.verdict, finding) for finding in findings
+    ):
+        orgs = (", ".join(finding.org.name for finding in some) for some in (passing, failing))
+        app = failing[0].app
+        lines.append(
+            Line(plain(f"  {control}{f' of {app.label}' if app else ''}: passes in {', fails in '.join(orgs)}"))
+        )
+    if lines:
+        yield Line("orgs differ:")
+    yield from _first(lines)
+
+
+def _same(finding: Finding) -> tuple[str, str, str]:
+    kind, name = ("", "") if finding.app is None else (finding.app.kind, finding.app.name)
+    return kind, name, finding.control.id
+
+
+def _worst(assessment: Assessment, failing: list[Finding]) -> Iterator[Line]:
+    """Yield the apps that are configured worst."""
+
+    def name(app: App) -> str:
+        return app.name
+
+    of_apps = ((finding.app, finding.control.severity) for finding in failing if finding.app is not None)
+    worst = worst_first(of_apps, name)[:_WORST_APPS]
+    if worst:
+        yield Line("worst apps:")
+    for app, counts in worst:
+        called = f"{app.label} ({app.org.name})" if len(assessment.orgs) > 1 else app.label
+        yield _line(plain(f"  {called}: "), *_severities(counts))

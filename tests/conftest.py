@@ -21,6 +21,12 @@ for module in pkgutil.walk_packages(pytest_oauthcontrols.__path__, "pytest_oauth
 pytest_plugins = ["pytester"]
 
 
+@pytest.fixture(autouse=True)
+def _no_step_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep runs within tests from adding to the summary of the job that runs the tests."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
 @pytest.fixture
 def salesforce(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     """Salesforce on this machine; whatever a test does, nothing but reading is asked for, and of nobody else.

@@ -17,6 +17,10 @@ Encode = Callable[[Document, Catalogue], bytes]
 
 REPORTS = {
     "--sf-json": "results",
+    "--sf-report": "audit",
+    "--sf-sarif": "sarif",
+    "--sf-csv": "plan",
+    "--sf-markdown": "markdown",
 }
 """Option to the module of the report that it asks for."""
 

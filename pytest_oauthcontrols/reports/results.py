@@ -95,6 +95,7 @@ def _decisions(assessment: Assessment, findings: Iterable[Finding]) -> dict[str,
             "fail_on": "never" if decisions.fail_on is None else decisions.fail_on.value,
             "severity": "context" if decisions.in_context else "published",
             "waivers_ignored": decisions.ignore_waivers,
+            "accepts_nothing": decisions.accept_nothing,
         },
         "waivers": [_flat(waiver) for waiver in decisions.waivers],
         "attestations": [_flat(attestation) for attestation in decisions.attestations],
@@ -168,18 +169,14 @@ def _risk(finding: Finding) -> dict[str, Any]:
 
 
 def _evidence(setting: Setting) -> dict[str, Any]:
+    said: dict[str, Any] = {"setting": setting.name, "state": "unreadable", "value": None, "source": None, "line": None}
     if isinstance(setting, Seen):
         value = setting.shown or shown_value(setting.value)
-        return {
-            "setting": setting.name,
-            "state": "seen",
-            "value": value,
-            "source": setting.source,
-            "line": setting.line,
-        }
+        return {**said, "state": "seen", "value": value, "source": setting.source, "line": setting.line, "note": None}
     if isinstance(setting, Absent):
-        return {"setting": setting.name, "state": "absent", "value": None, "source": setting.source, "line": None}
-    return {"setting": setting.name, "state": "unreadable", "value": None, "source": None, "line": None}
+        default = None if setting.default is None else f"documented default: {shown_value(setting.default)}"
+        return {**said, "state": "absent", "source": setting.source, "note": default}
+    return {**said, "note": setting.reason}
 
 
 def encode(document: Document, catalogue: Catalogue) -> bytes:

@@ -1,0 +1,284 @@
+"""A summary as Markdown, for the pages of CI systems and for chats.
+
+Whatever comes from an org is untrusted. It stays text: it makes no link, image, element, code or row of a table, and
+nobody is mentioned by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from pytest_oauthcontrols.acceptance import Accepted
+from pytest_oauthcontrols.baseline import Change
+from pytest_oauthcontrols.catalogue import Catalogue, Verdict
+from pytest_oauthcontrols.cvss import Severity
+from pytest_oauthcontrols.messages import plain
+from pytest_oauthcontrols.reports import Document
+from pytest_oauthcontrols.summary import differing, worst_first
+
+_FINDINGS = 20
+_APPS = 10
+_ORGS = 50
+_LISTED = 20
+_LONGEST = 400
+"""Characters of a text that are shown."""
+_LIMIT = 1_000_000
+"""GitHub takes a summary of 1 MiB, and refuses a longer one as a whole."""
+
+_BREAK = "\N{ZERO WIDTH SPACE}"
+_ESCAPES = str.maketrans(
+    {
+        # As character references these are never markup, whatever stands before them.
+        **{char: f"&#{ord(char)};" for char in "\\|`[]"},
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        **{char: f"\\{char}" for char in "*_~#$!"},
+    }
+)
+_LINKED = re.compile(r"(?<=@)|(?<=:)(?=//|[\w+-]+:)|(?<=#)(?=\d)|(?i:(?<=www)(?=\.)|(?<=(?<![a-z])gh-)(?=\d))")
+"""Where a text is taken for an address, a mention, an emoji or an issue, which no escape keeps GitHub from."""
+
+
+def text(said: object) -> str:
+    """Return a text from anywhere as Markdown that shows it, and does nothing else."""
+    shown = plain(str(said))
+    if len(shown) > _LONGEST:
+        shown = f"{shown[:_LONGEST]}..."
+    # Last, as a character reference ends like what is looked for.
+    return _LINKED.sub(_BREAK, shown).translate(_ESCAPES)
+
+
+def encode(document: Document, catalogue: Catalogue) -> bytes:
+    """Return the content of the file."""
+    blocks = [
+        *_headline(document),
+        *_orgs(document),
+        *_counts(document),
+        *_worst(document),
+        *_top(document, catalogue),
+        *_differences(document),
+        *_changes(document),
+        *_review(document),
+    ]
+    content = b""
+    for block in blocks:
+        more = f"{block}\n\n".encode()
+        if len(content) + len(more) > _LIMIT:
+            return content + b"The rest is too long for a summary; all of it is in the results file (--sf-json).\n"
+        content += more
+    return content[:-1]
+
+
+def _failing(document: Document) -> list[dict[str, Any]]:
+    return [row for row in document["results"] if row["verdict"] in ("fail", "unverifiable")]
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table; of cells that are not text the caller has seen to the markup."""
+    names = list(header)
+    lines = [names, ["---"] * len(names), *([str(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _list(items: list[str], shown: int = _LISTED) -> str:
+    """Return the first of many items, and how many more there are."""
+    lines = [f"- {item}" for item in items[:shown]]
+    if len(items) > shown:
+        lines.append(f"- and {len(items) - shown} more, all of them in the results file (--sf-json)")
+    return "\n".join(lines)
+
+
+def _headline(document: Document) -> Iterator[str]:
+    failing = _failing(document)
+    fails = sum(row["accepted"] is None for row in failing)
+    yield f"## OAuth controls: {f'{fails} of {len(failing)} findings fail the run' if failing else 'no findings'}"
+    if document["cut_short"] is not None:
+        ran = f"{len(document['results'])} of {document['cases']} cases ran"
+        yield f"**Partial: {ran}.** The run was cut short: {text(document['cut_short'])}"
+    gate, catalogue = document["gate"], document["catalogue"]
+    context = " in context" if gate["severity"] == "context" else ""
+    ignored = f", {len(document['waivers'])} waivers ignored (--sf-no-waivers)" if gate["waivers_ignored"] else ""
+    tool = f"{document['tool']['name']} {text(document['tool']['version'])}"
+    version = f"catalogue {text(catalogue['version'])} ({catalogue['controls']} controls)"
+    yield f"Gate: {gate['fail_on']}{context}{ignored}. Assessed by {tool}, {version}."
+
+
+def _orgs(document: Document) -> Iterator[str]:
+    """Yield what was read, when, from where and by whom, and the verdicts."""
+    counts: dict[str, Counter[str]] = {}
+    for row in document["results"]:
+        counts.setdefault(row["org"], Counter())[row["verdict"]] += 1
+    orgs = document["orgs"]
+    yield _table(
+        ("org", "apps", "read", "from", "by", *(verdict.value.replace("_", " ") for verdict in Verdict)),
+        (
+            (
+                text(org["name"]),
+                org["apps"],
+                f"{org['taken_at'][:19].replace('T', ' ')} UTC",
+                _origin(org),
+                text(org["user"] or ""),
+                *(counts.get(org["name"], Counter())[verdict.value] for verdict in Verdict),
+            )
+            for org in orgs[:_ORGS]
+        ),
+    )
+    if len(orgs) > _ORGS:
+        yield f"And more orgs: {len(orgs) - _ORGS}, all of them in the results file (--sf-json)."
+    # Its own word first, as a name could begin like a list or a heading.
+    problems = [f"org {text(org['name'])}: {text(problem)}" for org in orgs for problem in org["problems"]]
+    if problems:
+        yield "Not read:"
+        yield _list(problems)
+    attested = sum(row["verdict"] == "pass" and row["attestation"] is not None for row in document["results"])
+    if attested:
+        yield f"{attested} of those that pass do so on somebody's word."
+
+
+def _origin(org: dict[str, Any]) -> str:
+    """Return where an org was read, what kind of org it is, and the digest of what was read."""
+    place = {
+        "demo": "the sample org",
+        "snapshot": f"snapshot {text((org['snapshot'] or {}).get('file', ''))} of {text(org['location'])}",
+    }.get(org["source"], f"{org['source']} {text(org['location'])}")
+    digest = f"sha256 `{org['sha256'][:12]}`" if org["sha256"] else "could not be read"
+    return ", ".join(filter(None, (place, org["environment"], digest)))
+
+
+def _counts(document: Document) -> Iterator[str]:
+    """Yield how many findings of each severity fail the run, and how many are accepted."""
+    failing = _failing(document)
+    if not failing:
+        return
+    counts = Counter((row["severity"], row["accepted"]) for row in failing)
+    yield "### Findings"
+    yield _table(
+        ("severity", "fail the run", *(how.value for how in Accepted)),
+        (
+            (severity.value, *(counts[severity.value, how] for how in (None, *(one.value for one in Accepted))))
+            for severity in Severity
+        ),
+    )
+
+
+def _worst(document: Document) -> Iterator[str]:
+    """Yield the apps that are configured worst."""
+    rows = {(row["org"], row["kind"], row["app"]): row for row in _failing(document) if row["app"] is not None}
+    of_apps = (
+        ((row["org"], row["kind"], row["app"]), Severity(row["severity"]))
+        for row in _failing(document)
+        if row["app"] is not None
+    )
+    worst = worst_first(of_apps, lambda app: str(app[2]))
+    if not worst:
+        return
+    yield "### Worst apps"
+    several = len(document["orgs"]) > 1
+    yield _table(
+        ("app", *(("org",) if several else ()), *(severity.value for severity in Severity)),
+        (
+            (
+                text(rows[app]["label"]),
+                *((text(app[0]),) if several else ()),
+                *(counts[severity] for severity in Severity),
+            )
+            for app, counts in worst[:_APPS]
+        ),
+    )
+    if len(worst) > _APPS:
+        yield f"And more apps: {len(worst) - _APPS}."
+
+
+def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
+    """Yield the findings with the highest scores, those that fail the run first."""
+    failing = _failing(document)
+    if not failing:
+        return
+    pages = {control.id: control.page for control in catalogue.controls}
+    failing.sort(
+        key=lambda row: (
+            row["accepted"] is not None,
+            -row["context"]["score"],
+            Severity(row["severity"]).rank,
+            *(row["org"], row["app"] or "", row["control"], row["node_id"]),
+        )
+    )
+    several = len(document["orgs"]) > 1
+    yield "### Top findings"
+    yield _table(
+        ("score", "severity", "app", *(("org",) if several else ()), "control", "finding"),
+        (
+            (
+                row["context"]["score"],
+                row["severity"],
+                "the org itself" if row["app"] is None else text(row["label"]),
+                *((text(row["org"]),) if several else ()),
+                _linked(row["control"], pages.get(row["control"], "")),
+                text(row["message"]) + ("" if row["accepted"] is None else f" ({row['accepted']})"),
+            )
+            for row in failing[:_FINDINGS]
+        ),
+    )
+    if len(failing) > _FINDINGS:
+        yield f"And more findings: {len(failing) - _FINDINGS}, all of them in the results file (--sf-json)."
+
+
+def _linked(name: str, page: str) -> str:
+    return f"[{text(name)}]({quote(page, safe=':/?=&;.-_~%')})" if page else text(name)
+
+
+def _differences(document: Document) -> Iterator[str]:
+    """Yield which controls one app passes in one org and fails in another."""
+    rows = document["results"]
+    found = (
+        ((row["kind"] or "", row["app"] or "", row["control"]), Verdict(row["verdict"]), row["org"]) for row in rows
+    )
+    items = [
+        f"{text(control)}{f' of {text(app)}' if app else ''}:"
+        f" passes in {text(', '.join(passing))}, fails in {text(', '.join(failing))}"
+        for (_, app, control), passing, failing in differing(found)
+    ]
+    if items:
+        yield "### Orgs differ"
+        yield _list(items)
+
+
+def _changes(document: Document) -> Iterator[str]:
+    """Yield what has changed since the baseline."""
+    baseline = document["baseline"]
+    if baseline is None:
+        return
+    changed = [
+        *((row["change"], row["control"], row["app"], None) for row in _failing(document)),
+        *((gone["change"], gone["control"], gone["app"], gone["why"]) for gone in baseline["gone"]),
+    ]
+    counts = Counter(change for change, *_ in changed)
+    yield f"### Since {text(baseline['file'])}"
+    yield ", ".join(f"{counts[change.value]} {change.value}" for change in Change)
+    for change in Change:
+        items = [
+            f"{change.value}: {text(control)}{f' of {text(app)}' if app else ''}"
+            + (f" ({text(why)})" if why is not None else "")
+            for one, control, app, why in changed
+            if one == change.value and change is not Change.PERSISTING
+        ]
+        if items:
+            yield _list(items)
+
+
+def _review(document: Document) -> Iterator[str]:
+    """Yield the waivers and attestations that their owners should look at."""
+    items = [
+        f"the {one['what']} by {text(one['by'])} for {text(one['about'])}"
+        + ("" if one["app"] is None else f" of {text(one['app'])}")
+        + f" {text(one['says'])} ({text(one['file'])}:{one['line']})"
+        for one in document["review"]
+    ]
+    if items:
+        yield "### To review"
+        yield _list(items)
