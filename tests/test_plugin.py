@@ -542,6 +542,7 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
         "value": "false",
         "source": "force-app/connectedApps/Price_Feed.connectedApp-meta.xml",
         "line": 6,
+        "note": None,
     }
     assert all(row["evidence"] for row in rows if row["verdict"] in ("pass", "fail"))
 
