@@ -195,15 +195,15 @@ def properties(finding: Finding) -> Iterable[tuple[str, str]]:
     yield "verdict", finding.verdict.value
     yield "severity", control.severity.value
     yield "cvss", control.cvss_range
-    yield "org", finding.org.name
+    yield "org", plain(finding.org.name)
     if finding.app is not None:
-        yield "app", finding.app.name
+        yield "app", plain(finding.app.name)
         yield "kind", finding.app.kind
     yield from _decided(finding)
     seen = next((setting for setting in finding.evidence if isinstance(setting, Seen)), None)
     source = seen.source if seen else finding.app.source if finding.app else None
     if source is not None:
-        yield "file", source
+        yield "file", plain(source)
     if seen is not None and seen.line is not None:
         yield "line", str(seen.line)
 

@@ -129,6 +129,16 @@ def test_junit_has_properties(pytester: pytest.Pytester, org: Path, workers: str
     assert not list(hostile.iter("img"))
 
 
+def test_junit_spells_out_what_would_act_on_a_terminal(pytester: pytest.Pytester) -> None:
+    """Names with control characters reach JUnit's properties spelled out, those of apps and files alike."""
+    folder = pytester.mkdir("force-app")
+    (folder / "Rev%E2%80%AEersed.connectedApp").write_text(APP.format(label="x", pkce="false"), "utf-8")
+    pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce", "--junitxml=report.xml")
+    values = {one.get("name"): one.get("value") for one in etree.parse(pytester.path / "report.xml").iter("property")}
+    assert values["app"] == r"Rev\u202eersed"
+    assert all(str(value).isprintable() for value in values.values())
+
+
 def test_terminal_spells_out_what_it_cannot_print(pytester: pytest.Pytester, org: Path) -> None:
     """Characters of an org that would act on a terminal are spelled out."""
     result = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce")
