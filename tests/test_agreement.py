@@ -145,3 +145,23 @@ def test_report_agrees_with_the_results_file(folder: Path, report: Callable[[Pat
     assert found.severities == expected.severities
     assert found.findings in (None, expected.findings)
     assert found.failing == expected.failing
+
+
+def test_finding_that_cannot_be_compared_is_in_every_report(pytester: pytest.Pytester) -> None:
+    """A rule that has changed makes findings that are neither new nor persist; no report stumbles over them."""
+    pytester.makeini("[pytest]\n")
+    arguments = ["--sf-org=demo", "-k", "ca-pkce and not eca-pkce"]
+    pytester.runpytest(*arguments, "--sf-json=before.json")
+    before = json.loads((pytester.path / "before.json").read_text("utf-8"))
+    before["catalogue"]["rules"]["ca-pkce"] = "another"
+    (pytester.path / "before.json").write_text(json.dumps(before), "utf-8")
+    arguments += [f"--sf-{name}=out/{name}" for name in ("json", "report", "sarif", "csv", "markdown")]
+    result = pytester.runpytest(*arguments, "--sf-baseline=before.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    rows = json.loads((pytester.path / "out/json").read_text("utf-8"))["results"]
+    number = sum(row["change"] == "not comparable" for row in rows)
+    assert number > 3
+    page = html.parse(str(pytester.path / "out/report")).getroot()
+    assert f"0 persisting, 0 fixed, {number} not comparable" in " ".join(page.text_content().split())
+    assert f"{number} not comparable" in (pytester.path / "out/markdown").read_text("utf-8")
+    assert (pytester.path / "out/csv").read_text("utf-8-sig").count('"not comparable"') == number

@@ -89,10 +89,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def decided(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The sample org with waivers, attestations, a gate, and a baseline that lacks what PKCE finds."""
+    """The sample org with waivers, attestations, a gate, and a baseline without PKCE and with another rule of one."""
     folder = tmp_path_factory.mktemp("decided")
     run(folder, "--sf-org=demo", "-k", "not pkce")
-    (folder / "results.json").rename(folder / "baseline.json")
+    baseline = json.loads((folder / "results.json").read_text("utf-8"))
+    baseline["catalogue"]["rules"]["ca-digital-signature"] = "another"
+    (folder / "baseline.json").write_text(json.dumps(baseline), "utf-8")
     soon = datetime.now(timezone.utc).date() + timedelta(days=9)
     last = {"Ines Park": str(soon), "<b>Jo</b>": "2020-01-31"}
     said: dict[str, Any] = json.loads(json.dumps(DECISIONS))
@@ -501,6 +503,7 @@ def test_findings_are_sorted_by_score(opened: Open, decided: Run) -> None:
         ("accepted=no", lambda row: failing(row) and row["accepted"] is None),
         ("accepted=expired", lambda row: row["waiver"] is not None and row["waiver"]["expired"]),
         ("change=new", lambda row: row["change"] == "new"),
+        ("change=not%20comparable", lambda row: row["change"] == "not comparable"),
         ("change=persisting&severity=high", lambda row: row["change"] == "persisting" and row["severity"] == "high"),
         ("q=nightly%20PKCE", lambda row: failing(row) and row["app"] == "Nightly_ETL" and "PKCE" in row["message"]),
         ("q=ines&verdict=all", lambda row: row["waiver"] is not None and row["waiver"]["owner"] == "Ines Park"),

@@ -6,6 +6,7 @@
   const VERDICTS = { F: "fail", U: "unverifiable", M: "manual", P: "pass", N: "not_applicable" };
   const LETTERS = { F: "F", U: "U", M: "M", P: "P", N: "\u2013" };
   const ACCEPTED = { W: "waived", B: "in the baseline", G: "below the gate" };
+  const CHANGES = { N: "new", P: "persisting", X: "not comparable" };
   const KINDS = { connected_app: "connected app", external_client_app: "external client app", org: "org" };
   const SEVERITIES = ["critical", "high", "medium", "low"];
   const MATRIX_PAGE = 50;
@@ -327,7 +328,7 @@
           ? el("details", {}, el("summary", {}, `and ${plural(evidence.length - EVIDENCE, "setting")} more`), evidence.slice(EVIDENCE).map(setting)) : ""),
         waiver ? pair("Waiver", waiverText(waiver)) : [],
         attestation ? pair("Attestation", attestationText(attestation)) : [],
-        results.change[row] === "-" ? [] : pair("Baseline", `${results.change[row] === "N" ? "new" : "persisting"}, found since ${texts[results.since[row]]}`),
+        results.change[row] === "-" ? [] : pair("Baseline", `${CHANGES[results.change[row]]}, found since ${texts[results.since[row]]}`),
         pair("Pages differ", list(differ)),
         pair("Recommended", control.recommended),
         failing(row) ? [
@@ -535,7 +536,7 @@
         (!choice.org || orgOf(app) === choice.org) &&
         (wantedApp < 0 || app === wantedApp) &&
         (!choice.control || controlOf(row).id === choice.control) &&
-        (!choice.change || results.change[row] === (choice.change === "new" ? "N" : "P")) &&
+        (!choice.change || CHANGES[results.change[row]] === choice.change) &&
         accepted(row) && inText(row)
       ) rows.push(row);
     }
@@ -701,7 +702,7 @@
       acceptedText(row) ? line("Accepted", acceptedText(row)) : null,
       waiver ? line("Waiver", waiverText(waiver)) : null,
       attestation ? line("Attestation", attestationText(attestation)) : null,
-      results.change[row] === "-" ? null : line("Baseline", `${results.change[row] === "N" ? "new" : "persisting"}, found since ${texts[results.since[row]]}`),
+      results.change[row] === "-" ? null : line("Baseline", `${CHANGES[results.change[row]]}, found since ${texts[results.since[row]]}`),
       failing(row) ? [line("Recommended", control.recommended), line("To mend", control.remediation), line("May break", control.may_break)] : null);
   }
   function printedByApp(rows) {

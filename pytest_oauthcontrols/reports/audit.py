@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
+from pytest_oauthcontrols.baseline import Change, org_key
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, RiskCondition
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import READABLE
@@ -38,7 +39,7 @@ _VERDICTS = {
 }
 """Verdict to the letter that stands for it in the data, in the order in which the page counts them."""
 _ACCEPTED = {None: "-", "waived": "W", "in the baseline": "B", "below the gate": "G"}
-_CHANGES = {None: "-", "new": "N", "persisting": "P"}
+_CHANGES = {None: "-", Change.NEW.value: "N", Change.PERSISTING.value: "P", Change.NOT_COMPARABLE.value: "X"}
 _STATES = {"seen": "S", "absent": "A", "unreadable": "U"}
 _KINDS = {CONNECTED_APP: "connected app", EXTERNAL_CLIENT_APP: "external client app", ORG: "org"}
 _MEANINGS = {
@@ -176,7 +177,7 @@ class _Rows:
 
     @property
     def changes(self) -> Counter[str]:
-        """How many findings are new since the baseline, and how many persist."""
+        """How many findings are new since the baseline, persist, or cannot be compared."""
         return Counter(row["change"] for row in self.results if row["change"])
 
     def __iter__(self) -> Iterator[tuple[Row, _App, Control]]:
@@ -360,7 +361,8 @@ def _gone(document: Document, rows: _Rows) -> list[Row]:
     """Return what became of the baseline's findings that are none any more."""
     if document["baseline"] is None:
         return []
-    names = {org["org_id"] or org["name"]: name for org, name in zip(document["orgs"], rows.org_names, strict=True)}
+    orgs = zip(document["orgs"], rows.org_names, strict=True)
+    names = {org_key(org["org_id"], org["name"]): name for org, name in orgs}
     return [{**one, "called": names.get(one["org"], one["org"])} for one in document["baseline"]["gone"]]
 
 
