@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 SCHEMA = 1
 """Version of the results file's format."""
 
-_FAILING = ("fail", "unverifiable")
+FAILING = ("fail", "unverifiable")
+"""Verdicts of results that are findings."""
 
 
 class BaselineError(Exception):
@@ -110,7 +111,7 @@ def _baseline(said: Any, file: str, version: str, rules: Mapping[str, str]) -> B
         raise BaselineError(f"{file}:1: has several orgs of one name, so its findings cannot be told apart")
     findings = {}
     for row in said["results"]:
-        if row["verdict"] in _FAILING:
+        if row["verdict"] in FAILING:
             org, day = read[row["org"]]
             key = Key(org, _name(row["kind"]), _name(row["app"]), str(row["control"]))
             findings[key] = Earlier(row["verdict"], _day(row["since"]) if "since" in row else day)

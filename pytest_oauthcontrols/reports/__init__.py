@@ -10,10 +10,17 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from pytest_oauthcontrols.baseline import FAILING
 from pytest_oauthcontrols.catalogue import Catalogue
 
 Document = dict[str, Any]
 Encode = Callable[[Document, Catalogue], bytes]
+
+
+def failing(document: Document) -> list[dict[str, Any]]:
+    """Return the results that are findings, in the document's order, accepted ones too."""
+    return [row for row in document["results"] if row["verdict"] in FAILING]
+
 
 REPORTS = {
     "--sf-json": "results",

@@ -26,7 +26,7 @@ from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
-from pytest_oauthcontrols.reports import Document
+from pytest_oauthcontrols.reports import Document, failing
 
 Row = dict[str, Any]
 
@@ -74,7 +74,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         ran=len(document["results"]),
         orgs=list(_orgs(document, rows)),
         counts=_counts(rows, None),
-        gate=_gate(document, rows),
+        gate=_gate(document),
         unassessed=_unassessed(rows),
         waivers=list(_decided(document, rows, "waiver")),
         attestations=list(_decided(document, rows, "attestation")),
@@ -257,14 +257,14 @@ def _counts(rows: _Rows, org: int | None) -> list[_Line]:
     return [*lines, _Line("all", sum(verdicts.values(), Counter()), accepted.total(), attested.total())]
 
 
-def _gate(document: Document, rows: _Rows) -> Row:
+def _gate(document: Document) -> Row:
     """Return what fails the run, and how many findings do not for which reason."""
-    failing = [row for row in rows.results if row["verdict"] in ("fail", "unverifiable")]
-    accepted = Counter(row["accepted"] for row in failing if row["accepted"])
+    findings = failing(document)
+    accepted = Counter(row["accepted"] for row in findings if row["accepted"])
     return {
         **document["gate"],
-        "failing": len(failing),
-        "open": len(failing) - accepted.total(),
+        "failing": len(findings),
+        "open": len(findings) - accepted.total(),
         "accepted": [(how, accepted[how]) for how in _ACCEPTED if how is not None and accepted[how]],
     }
 

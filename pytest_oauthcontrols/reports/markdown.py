@@ -17,7 +17,7 @@ from pytest_oauthcontrols.baseline import Change
 from pytest_oauthcontrols.catalogue import Catalogue, Verdict
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.reports import Document
+from pytest_oauthcontrols.reports import Document, failing
 from pytest_oauthcontrols.summary import differing, worst_first
 
 _FINDINGS = 20
@@ -74,10 +74,6 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
     return content[:-1]
 
 
-def _failing(document: Document) -> list[dict[str, Any]]:
-    return [row for row in document["results"] if row["verdict"] in ("fail", "unverifiable")]
-
-
 def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Return a table; of cells that are not text the caller has seen to the markup."""
     names = list(header)
@@ -94,9 +90,9 @@ def _list(items: list[str], shown: int = _LISTED) -> str:
 
 
 def _headline(document: Document) -> Iterator[str]:
-    failing = _failing(document)
-    fails = sum(row["accepted"] is None for row in failing)
-    yield f"## OAuth controls: {f'{fails} of {len(failing)} findings fail the run' if failing else 'no findings'}"
+    findings = failing(document)
+    fails = sum(row["accepted"] is None for row in findings)
+    yield f"## OAuth controls: {f'{fails} of {len(findings)} findings fail the run' if findings else 'no findings'}"
     if document["cut_short"] is not None:
         ran = f"{len(document['results'])} of {document['cases']} cases ran"
         yield f"**Partial: {ran}.** The run was cut short: {text(document['cut_short'])}"
@@ -152,10 +148,10 @@ def _origin(org: dict[str, Any]) -> str:
 
 def _counts(document: Document) -> Iterator[str]:
     """Yield how many findings of each severity fail the run, and how many are accepted."""
-    failing = _failing(document)
-    if not failing:
+    findings = failing(document)
+    if not findings:
         return
-    counts = Counter((row["severity"], row["accepted"]) for row in failing)
+    counts = Counter((row["severity"], row["accepted"]) for row in findings)
     yield "### Findings"
     yield _table(
         ("severity", "fail the run", *(how.value for how in Accepted)),
@@ -168,12 +164,9 @@ def _counts(document: Document) -> Iterator[str]:
 
 def _worst(document: Document) -> Iterator[str]:
     """Yield the apps that are configured worst."""
-    rows = {(row["org"], row["kind"], row["app"]): row for row in _failing(document) if row["app"] is not None}
-    of_apps = (
-        ((row["org"], row["kind"], row["app"]), Severity(row["severity"]))
-        for row in _failing(document)
-        if row["app"] is not None
-    )
+    findings = [row for row in failing(document) if row["app"] is not None]
+    rows = {(row["org"], row["kind"], row["app"]): row for row in findings}
+    of_apps = (((row["org"], row["kind"], row["app"]), Severity(row["severity"])) for row in findings)
     worst = worst_first(of_apps, lambda app: str(app[2]))
     if not worst:
         return
@@ -196,11 +189,11 @@ def _worst(document: Document) -> Iterator[str]:
 
 def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
     """Yield the findings with the highest scores, those that fail the run first."""
-    failing = _failing(document)
-    if not failing:
+    findings = failing(document)
+    if not findings:
         return
     pages = {control.id: control.page for control in catalogue.controls}
-    failing.sort(
+    findings.sort(
         key=lambda row: (
             row["accepted"] is not None,
             -row["context"]["score"],
@@ -221,11 +214,11 @@ def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
                 _linked(row["control"], pages.get(row["control"], "")),
                 text(row["message"]) + ("" if row["accepted"] is None else f" ({row['accepted']})"),
             )
-            for row in failing[:_FINDINGS]
+            for row in findings[:_FINDINGS]
         ),
     )
-    if len(failing) > _FINDINGS:
-        yield f"And more findings: {len(failing) - _FINDINGS}, all of them in the results file (--sf-json)."
+    if len(findings) > _FINDINGS:
+        yield f"And more findings: {len(findings) - _FINDINGS}, all of them in the results file (--sf-json)."
 
 
 def _linked(name: str, page: str) -> str:
@@ -254,7 +247,7 @@ def _changes(document: Document) -> Iterator[str]:
     if baseline is None:
         return
     changed = [
-        *((row["change"], row["control"], row["app"], None) for row in _failing(document)),
+        *((row["change"], row["control"], row["app"], None) for row in failing(document)),
         *((gone["change"], gone["control"], gone["app"], gone["why"]) for gone in baseline["gone"]),
     ]
     counts = Counter(change for change, *_ in changed)

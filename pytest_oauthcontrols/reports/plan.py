@@ -16,7 +16,7 @@ from pytest_oauthcontrols.catalogue import Catalogue
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.reports import Document
+from pytest_oauthcontrols.reports import Document, failing
 
 COLUMNS = (
     *("control", "app", "severity", "score", "finding", "remediation", "owner", "due"),
@@ -37,8 +37,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
     A run that was cut short has a row before them that says so, as the format has no other place for it.
     """
     controls = {control.id: control for control in (*catalogue.controls, READABLE)}
-    failing = [row for row in document["results"] if row["verdict"] in ("fail", "unverifiable")]
-    failing.sort(key=_place)
+    findings = sorted(failing(document), key=_place)
     file = io.StringIO(newline="")
     writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -46,7 +45,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         ran = f"{len(document['results'])} of {document['cases']} cases ran"
         partial = {"finding": f"partial: {ran}: {document['cut_short']}", "verdict": "partial"}
         writer.writerow([_cell(partial.get(column)) for column in COLUMNS])
-    for row in failing:
+    for row in findings:
         control, waiver = controls[row["control"]], row["waiver"] or {}
         said = {
             **row,

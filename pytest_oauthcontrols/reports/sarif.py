@@ -23,7 +23,7 @@ from pytest_oauthcontrols.credentials import is_path
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.reports import Document
+from pytest_oauthcontrols.reports import Document, failing
 from pytest_oauthcontrols.sources.metadata import is_metadata
 from pytest_oauthcontrols.sources.metadata_api import SOURCE
 
@@ -144,7 +144,7 @@ def _root() -> _Root:
 
 
 def _log(document: Document, catalogue: Catalogue, root: _Root) -> Document:
-    rows = [row for row in document["results"] if row["verdict"] in ("fail", "unverifiable")]
+    rows = failing(document)
     controls = [*catalogue.controls, *([READABLE] if any(row["control"] == READABLE.id for row in rows) else [])]
     index = {control.id: number for number, control in enumerate(controls)}
     orgs = _orgs(document, root)
