@@ -70,14 +70,36 @@ def passing_controls(template: str) -> tuple[str, ...]:
         return tuple(case.control.id for case in assessment.cases if case.app and case.finding.verdict is Verdict.PASS)
 
 
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+
 def pytest_cpu(folder: Path, *args: str, conftest: str = "") -> float:
     """Return the CPU seconds from the start of collection to the end of pytest's summary."""
+    return probed("cpu", folder, *args, conftest=conftest)
+
+
+def pytest_memory(folder: Path, *args: str, conftest: str = "") -> float:
+    """Return the most bytes that are held at once from the start of collection to the end of pytest's summary."""
+    return probed("memory", folder, *args, conftest=conftest)
+
+
+def probed(probe: str, folder: Path, *args: str, conftest: str) -> float:
+    """Return what the probe writes down of a run."""
     (folder / "conftest.py").write_text(conftest, "utf-8")
     spent = folder / "spent.json"
-    env = {**os.environ, "OAUTHCONTROLS_SPENT": str(spent), "PYTHONPATH": str(HERE)}
-    command = [sys.executable, "-m", "pytest", "-p", "probe", "-q", "-p", "no:cacheprovider", *args]
-    subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=False)
+    path = os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", "")))
+    env = {**os.environ, "OAUTHCONTROLS_PROBE": probe, "OAUTHCONTROLS_SPENT": str(spent), "PYTHONPATH": path}
+    subprocess.run([*PYTEST, "-p", "probe", *args], cwd=folder, env=env, stdout=subprocess.DEVNULL, check=False)
     return float(json.loads(spent.read_text("utf-8")))
+
+
+def whole_cpu(folder: Path, *args: str, conftest: str = "") -> float:
+    """Return the CPU seconds of pytest and its workers, from start to exit."""
+    (folder / "conftest.py").write_text(conftest, "utf-8")
+    before = os.times()
+    subprocess.run([*PYTEST, *args], cwd=folder, stdout=subprocess.DEVNULL, check=False)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 # Leaves the suite only the controls that are wanted, so that both sides run the same number of cases.
@@ -109,7 +131,9 @@ def test_control(app, control):
 """
 
 
-def suite_and_bare(count: int, failing: bool) -> tuple[Callable[[], float], Callable[[], float]]:
+def suite_and_bare(
+    count: int, failing: bool, measure: Callable[..., float] = pytest_cpu, *args: str
+) -> tuple[Callable[[], float], Callable[[], float]]:
     """Return what runs the shipped suite and what runs as many bare tests; a quarter of failing runs fails."""
     template = "Warehouse_Sync"
     controls = passing_controls(template)
@@ -131,8 +155,8 @@ def suite_and_bare(count: int, failing: bool) -> tuple[Callable[[], float], Call
     (bare / "test_bare.py").write_text(BARE.format(apps=apps, controls=CONTROLS, body=body), "utf-8")
     conftest = CONFTEST.format(wanted=set(controls))
     return (
-        lambda: pytest_cpu(suite, f"--sf-org={org}", conftest=conftest),
-        lambda: pytest_cpu(bare, "-p", "no:oauthcontrols"),
+        lambda: measure(suite, f"--sf-org={org}", *args, conftest=conftest),
+        lambda: measure(bare, "-p", "no:oauthcontrols", *args),
     )
 
 
@@ -190,7 +214,7 @@ def unused() -> tuple[Callable[[], float], Callable[[], float]]:
     def run(*args: str) -> float:
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args],
+            [*PYTEST, *args],
             cwd=folder,
             stdout=subprocess.DEVNULL,
             check=True,
@@ -251,10 +275,23 @@ def suite_against_itself(failing: bool) -> tuple[Callable[[], float], Callable[[
     return suite_and_bare(40_000, failing)[0], suite_and_bare(10_000, failing)[0]
 
 
+def orgs_together() -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return what assesses five orgs of 60 apps in one run, and what assesses each in a run of its own."""
+    root = Path(tempfile.mkdtemp())
+    orgs = [f"--sf-org={root / f'org_{number}'}" for number in range(5)]
+    for org in orgs:
+        folder = Path(org.removeprefix("--sf-org="))
+        folder.mkdir()
+        write_demo(folder, 5)
+    run = root / "run"
+    run.mkdir()
+    return (lambda: whole_cpu(run, *orgs)), (lambda: sum(whole_cpu(run, org) for org in orgs))
+
+
 RATIOS: dict[str, tuple[str, float, Callable[[], tuple[Callable[[], float], Callable[[], float]]], int]] = {
     "collect_and_run": (
         "10,000 passing cases against bare tests",
-        1.05,
+        0.9,
         lambda: suite_and_bare(10_000, failing=False),
         1,
     ),
@@ -264,6 +301,19 @@ RATIOS: dict[str, tuple[str, float, Callable[[], tuple[Callable[[], float], Call
         lambda: suite_and_bare(10_000, failing=True),
         1,
     ),
+    "memory": (
+        "memory of 10,000 passing cases against bare tests",
+        1.05,
+        lambda: suite_and_bare(10_000, False, pytest_memory),
+        1,
+    ),
+    "distributed": (
+        "10,000 passing cases with -n 2 against bare tests with -n 2, all processes from start to exit",
+        1.0,
+        lambda: suite_and_bare(10_000, False, whole_cpu, "-n2"),
+        1,
+    ),
+    "orgs": ("five orgs of 60 apps in one run against five runs, all from start to exit", 1.0, orgs_together, 1),
     "growth": ("40,000 passing cases against 10,000", 4.3, lambda: suite_against_itself(failing=False), 1),
     "growth_failing": (
         "40,000 cases, a quarter failing, against 10,000",

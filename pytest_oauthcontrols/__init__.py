@@ -12,15 +12,33 @@ if TYPE_CHECKING:
     from pytest_oauthcontrols.catalogue import Control, Verdict
     from pytest_oauthcontrols.cvss import Severity
     from pytest_oauthcontrols.evaluation import Finding, evaluate
-    from pytest_oauthcontrols.model import Absent, App, Org, Seen, Unreadable
+    from pytest_oauthcontrols.model import Absent, App, Org, Seen, Unreadable, Unverifiable
+    from pytest_oauthcontrols.stating import state
+    from pytest_oauthcontrols.tailoring import load_control
 
-__all__ = ["Absent", "App", "Control", "Finding", "Org", "Seen", "Severity", "Unreadable", "Verdict", "evaluate"]
+__all__ = [
+    "Absent",
+    "App",
+    "Control",
+    "Finding",
+    "Org",
+    "Seen",
+    "Severity",
+    "Unreadable",
+    "Unverifiable",
+    "Verdict",
+    "evaluate",
+    "load_control",
+    "state",
+]
 
 _MODULES = {
-    **dict.fromkeys(("Absent", "App", "Org", "Seen", "Unreadable"), "model"),
+    **dict.fromkeys(("Absent", "App", "Org", "Seen", "Unreadable", "Unverifiable"), "model"),
     **dict.fromkeys(("Control", "Verdict"), "catalogue"),
     **dict.fromkeys(("Finding", "evaluate"), "evaluation"),
     "Severity": "cvss",
+    "load_control": "tailoring",
+    "state": "stating",
 }
 
 

@@ -61,4 +61,4 @@ def gated_severity(finding: Finding) -> Severity:
 def waiver_of(finding: Finding) -> Waiver | None:
     """Return the waiver of a finding, expired or not."""
     app = None if finding.app is None else finding.app.name
-    return finding.org.decisions.waiver(finding.control.id, finding.org.name, app)
+    return finding.org.decisions.waiver(finding.control.id, finding.org.given, app)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from pytest_oauthcontrols.catalogue import Catalogue, Control
+from pytest_oauthcontrols.catalogue import Catalogue, Control, in_order
 from pytest_oauthcontrols.decisions import UNDECIDED, Decisions
 from pytest_oauthcontrols.evaluation import Finding, cases, evaluate
 from pytest_oauthcontrols.model import App, Org
@@ -49,6 +49,8 @@ class Assessment:
     catalogue: Catalogue
     decisions: Decisions = UNDECIDED
     """What the user has decided; the orgs have it too."""
+    own_cases: int = 0
+    """How many cases there are of controls that tests of the project state; known at the end of a run."""
 
     @cached_property
     def slugs(self) -> dict[Org | App, str]:
@@ -63,9 +65,21 @@ class Assessment:
             found |= slugs((app, app.name, app.kind) for app in org.apps)
         return found
 
+    def with_own(self, controls: Mapping[str, Control], cases: int) -> Assessment:
+        """Return the assessment with the controls that tests of the project state, by id."""
+        if not cases:
+            return self
+        catalogue = replace(self.catalogue, controls=in_order((*self.catalogue.controls, *controls.values())))
+        return replace(self, catalogue=catalogue, own_cases=cases)
+
+    @property
+    def number_of_cases(self) -> int:
+        """How many cases there are, of the suite and of controls that tests of the project state."""
+        return len(self.cases) + self.own_cases
+
     @cached_property
     def cases(self) -> tuple[Case, ...]:
-        """Every case, in the order in which they run."""
+        """Every case of the suite, in the order in which they run."""
         return tuple(self._cases())
 
     def _cases(self) -> Iterator[Case]:

@@ -55,16 +55,20 @@ class Baseline:
     file: str
     orgs: Mapping[str, str]
     """Name of each org by what it is known by."""
-    changed: frozenset[str]
-    """Controls that decide by another rule now."""
+    rules: Mapping[str, str]
+    """By which rule each control decided, as a digest."""
     findings: Mapping[Key, Earlier]
     missing: int = 0
     """How many cases of that run were deselected, or not reached; whatever they find counts as new."""
 
-    def change(self, key: Key, verdict: str) -> Change:
-        """Return what a finding of this run is, compared with the baseline."""
+    def decided_otherwise(self, control: str, rule: str) -> bool:
+        """Tell whether a control decides by another rule now; one that has no rule, by none."""
+        return self.rules.get(control, "") != rule
+
+    def change(self, key: Key, rule: str, verdict: str) -> Change:
+        """Return what a finding of this run, by the rule that its control has now, is compared with the baseline."""
         earlier = self.findings.get(key)
-        if key.org in self.orgs and key.control in self.changed:
+        if key.org in self.orgs and self.decided_otherwise(key.control, rule):
             return Change.NOT_COMPARABLE
         if earlier is None:
             return Change.NEW
@@ -78,10 +82,9 @@ def org_key(org_id: str | None, name: str) -> str:
     return org_id[:15] if org_id else name
 
 
-def load(content: bytes, file: str, version: str, rules: Mapping[str, str]) -> Baseline:
-    """Return the baseline in a results file.
+def load(content: bytes, file: str, version: str) -> Baseline:
+    """Return the baseline in a results file; `version` is that of this run's catalogue.
 
-    `version` is that of this run's catalogue, `rules` says by which rule each of its controls decides, as a digest.
     Raises `BaselineError` for a file that is no results file, or was written with another version of the catalogue.
     """
     try:
@@ -94,12 +97,12 @@ def load(content: bytes, file: str, version: str, rules: Mapping[str, str]) -> B
     if said.get("schema") != SCHEMA:
         raise BaselineError(f"{file}:1: is a results file of another format; write a new one with --sf-json")
     try:
-        return _baseline(said, file, version, rules)
+        return _baseline(said, file, version)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise BaselineError(f"{file}:1: is no results file that this tool has written; write one anew") from None
 
 
-def _baseline(said: Any, file: str, version: str, rules: Mapping[str, str]) -> Baseline:
+def _baseline(said: Any, file: str, version: str) -> Baseline:
     catalogue = said["catalogue"]
     if catalogue["version"] != version:
         raise BaselineError(
@@ -115,10 +118,9 @@ def _baseline(said: Any, file: str, version: str, rules: Mapping[str, str]) -> B
             org, day = read[row["org"]]
             key = Key(org, _name(row["kind"]), _name(row["app"]), str(row["control"]))
             findings[key] = Earlier(row["verdict"], _day(row["since"]) if "since" in row else day)
-    before = catalogue["rules"]
-    changed = frozenset(control for control in rules if before.get(control) != rules[control])
+    rules = {str(control): str(rule) for control, rule in catalogue["rules"].items()}
     missing = int(said.get("cases", len(said["results"]))) - len(said["results"])
-    return Baseline(file, {key: str(name) for name, (key, _) in read.items()}, changed, findings, missing)
+    return Baseline(file, {key: str(name) for name, (key, _) in read.items()}, rules, findings, missing)
 
 
 def _org(org: Any) -> str:

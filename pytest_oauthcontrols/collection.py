@@ -1,8 +1,9 @@
-"""Collects the shipped suite beside a project's own tests, and generates the cases of both."""
+"""Collects the shipped suite beside a project's own tests, and generates its cases."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from pytest_oauthcontrols import suite
 from pytest_oauthcontrols.assessment import SUITE_ID, Assessment
 from pytest_oauthcontrols.catalogue import Control
-from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.session import assessment_key
 
 
@@ -37,6 +37,56 @@ class Suite(pytest.Module):
     def istestclass(self, obj: object, name: str) -> bool:
         """Tell that no class is a test."""
         return False
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        """Yield the cases."""
+        for item in super().collect():
+            # pytest makes the items of a module itself, and asks nobody of which class.
+            item.__class__ = ControlCase
+            yield item
+
+    @cached_property
+    def unwatched(self) -> bool:
+        """Whether nobody but pytest itself looks at how parameters are set up: no hook, and no --setup-show."""
+        hooks = (self.ihook.pytest_fixture_setup, self.ihook.pytest_fixture_post_finalizer)
+        modules = (impl.function.__module__ for hook in hooks for impl in hook.get_hookimpls())
+        shown = self.config.getoption("setupshow", False)
+        return not shown and all(module.startswith("_pytest.") for module in modules)
+
+    @cached_property
+    def places(self) -> dict[str, tuple[str, int | None]]:
+        """Name of each test to its file and line, filled by its first case."""
+        return {}
+
+
+class ControlCase(pytest.Function):
+    """A case of a shipped test.
+
+    To hooks, marks, fixtures and options it is what the cases of any test are. What pytest finds out for each of them
+    anew, though it is the same for all or not needed here, is a quarter of the run.
+    """
+
+    parent: Suite
+
+    def setup(self) -> None:
+        """Set up fixtures: for the test itself, whose arguments are its parameters, there is nothing to do.
+
+        pytest makes a fixture of every parameter, and sets it up and tears it down for each case. It still does that
+        where somebody looks, or where there are fixtures that apply to the case: a project's, or what a hook has added.
+        """
+        __tracebackhide__ = True
+        if self.parent.unwatched and self.fixturenames == [*self.callspec.params]:
+            self.funcargs.update(self.callspec.params)
+        else:
+            super().setup()
+
+    @cached_property
+    def location(self) -> tuple[str, int | None, str]:
+        """File, line and name; cases of the same test differ in the name only."""
+        place = self.parent.places.get(self.originalname)
+        if place is None:
+            place = self.parent.places[self.originalname] = super().location[:2]
+        return (*place, self.name)
 
 
 class Collection:
@@ -77,16 +127,13 @@ class Collection:
         return list(chosen)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Generate the cases of the suite, and of the project's tests that take the plugin's fixtures."""
-        assessment = self._config.stash[assessment_key]
+        """Generate the cases of the suite."""
         if metafunc.module is suite:
-            _generate_suite(metafunc, assessment)
-        else:
-            _generate_own(metafunc, assessment)
+            _generate_suite(metafunc, self._config.stash[assessment_key])
 
 
 def _generate_suite(metafunc: pytest.Metafunc, assessment: Assessment) -> None:
-    marks = _Marks()
+    marks = Marks()
     # A relic of the fixtures that the parameters stand in for; it would be looked up for each case.
     metafunc.fixturenames[:] = [name for name in metafunc.fixturenames if name != "request"]
     if metafunc.function is suite.test_control:
@@ -106,31 +153,7 @@ def _generate_suite(metafunc: pytest.Metafunc, assessment: Assessment) -> None:
     metafunc.parametrize(names, params)
 
 
-def _generate_own(metafunc: pytest.Metafunc, assessment: Assessment) -> None:
-    """Generate the cases of a project's own test, one for each org, app or control that it takes."""
-    wanted = tuple(name for name in ("_oauth_org", "_oauth_app", "_oauth_control") if name in metafunc.fixturenames)
-    if not wanted:
-        return
-    marks = _Marks()
-    params: dict[str, Any] = {}
-    for case in assessment.cases:
-        if "_oauth_app" in wanted:
-            if case.app is None or not case.app.readable or case.control is READABLE:
-                continue
-        elif "_oauth_org" in wanted and "_oauth_control" in wanted and case.app is not None:
-            continue
-        values = {"_oauth_org": case.org, "_oauth_app": case.app, "_oauth_control": case.control}
-        parts = [assessment.slugs[case.org]] if len(assessment.orgs) > 1 or wanted == ("_oauth_org",) else []
-        parts += [assessment.slugs[case.app]] if "_oauth_app" in wanted and case.app is not None else []
-        parts += [case.control.id] if "_oauth_control" in wanted else []
-        id_ = "-".join(parts)
-        if id_ not in params:
-            chosen = marks[case.control] if "_oauth_control" in wanted else ()
-            params[id_] = pytest.param(*(values[name] for name in wanted), id=id_, marks=chosen)
-    metafunc.parametrize(wanted, list(params.values()), indirect=True)
-
-
-class _Marks(dict[Control, "tuple[pytest.MarkDecorator, ...]"]):
+class Marks(dict[Control, "tuple[pytest.MarkDecorator, ...]"]):
     """The marks of each control's cases, made once and shared: with its own marks each case costs a third more."""
 
     def __missing__(self, control: Control) -> tuple[pytest.MarkDecorator, ...]:

@@ -36,9 +36,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from pytest_oauthcontrols.document import Entry, suggestion
-from pytest_oauthcontrols.model import ORG, Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.model import Absent, App, Org, Seen, Setting, Unreadable, of_version, understood
 from pytest_oauthcontrols.predicates import PREDICATES, Predicate
-from pytest_oauthcontrols.settings import METADATA_TYPES, Field, canonical_scope, fields_of, is_scope
+from pytest_oauthcontrols.settings import METADATA_TYPES, ORG, Field, canonical_scope, fields_of, is_scope
 from pytest_oauthcontrols.truth import (
     BY_HAND,
     FALSE,
@@ -123,7 +123,7 @@ class RiskFactor:
 
     def _attested(self, app: App | None, org: Org) -> Setting:
         name = f"{_FACTOR}{self.factor}"
-        found = org.decisions.attested_factor(self.factor, org.name, None if app is None else app.name)
+        found = org.decisions.attested_factor(self.factor, org.given, None if app is None else app.name)
         if found is None:
             return Unreadable(name, f"no API shows it, and nobody has attested the factor {self.factor}", manual=True)
         if not found.scope.holds(org.day):
@@ -158,15 +158,7 @@ class Reader:
     def read(self, app: App | None, org: Org) -> Setting:
         """Return the setting; where it is absent because the API version is too old, it is unreadable."""
         setting = (org if self.of_org or app is None else app).setting(self.name, self.component)
-        if not isinstance(setting, Absent) or org.api_version is None or org.api_version >= self.spec.since:
-            return setting
-        if self.spec.manual:
-            return Unreadable(self.name, self.spec.manual, manual=True)
-        since = f"{self.spec.since}.0"
-        return Unreadable(
-            self.name,
-            f"API version {org.api_version}, at which the org was read, does not have {self.name}; {since} does",
-        )
+        return of_version(setting, self.spec, org.api_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +260,7 @@ class Comparison(Reader):
         """Return an absent setting with its default, or as unreadable where its absence tells nothing."""
         if self.only_seen:
             return setting._replace(blocking=False) if isinstance(setting, Unreadable) else setting
-        if not isinstance(setting, Absent):
-            return setting
-        known = self.spec
-        if known.default is not None:
-            return setting._replace(default=known.default, since=known.since)
-        if known.manual and api_version is None:
-            return Unreadable(setting.name, known.manual, manual=True)
-        return setting.as_unreadable() if self.silent else setting
+        return understood(setting, self.spec, api_version, self.silent)
 
 
 def compile_condition(entry: Entry, subject: str, reserved: Iterable[str] = ()) -> Condition:

@@ -1,20 +1,25 @@
-"""`oauthcontrols.yaml`: how to log in to orgs, what the user says of their apps, and what was decided of findings."""
+"""`oauthcontrols.yaml`: how to log in to orgs, what is said of apps and controls, and what was decided of findings."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from pytest_oauthcontrols.catalogue import Catalogue, Control
+from pytest_oauthcontrols.catalogue import Catalogue, Control, is_own_id
+from pytest_oauthcontrols.conditions import compile_condition
 from pytest_oauthcontrols.credentials import Login, parse_logins
+from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.decisions import Attestation, Scope, Waiver
 from pytest_oauthcontrols.document import DocumentError, Entry, parse, suggestion
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.model import ORG, App, Org, Seen
+from pytest_oauthcontrols.selection import Selection
 from pytest_oauthcontrols.settings import SCOPES, canonical_scope, is_scope
+from pytest_oauthcontrols.tailoring import UNTAILORED, Override, Tailoring, tailored
 
 FILE_NAME = "oauthcontrols.yaml"
 
@@ -50,6 +55,7 @@ class Configuration:
     """The least severity that fails a run, or `never`."""
     waivers: tuple[Waiver, ...] = ()
     attestations: tuple[Attestation, ...] = ()
+    tailoring: Tailoring = UNTAILORED
 
 
 def load(path: Path, shown: str, catalogue: Catalogue, reserved: tuple[str, ...] = ()) -> Configuration:
@@ -57,25 +63,74 @@ def load(path: Path, shown: str, catalogue: Catalogue, reserved: tuple[str, ...]
 
     Raises `DocumentError`, which names file and line, for whatever is not understood.
     """
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise DocumentError(f"{shown}:1: is not UTF-8") from None
-    except OSError as error:
-        raise DocumentError(f"{shown}: cannot be read: {error.strerror}") from None
-    entry = parse(text, shown)
-    entry.only(("orgs", "apps", "inventory", "gate", "waivers", "attestations"))
+    entry = parse(_read(path, shown), shown)
+    entry.only(
+        (
+            *("orgs", "apps", "inventory"),
+            *("gate", "waivers", "attestations"),
+            *("controls", "overrides", "select", "ignore"),
+        )
+    )
     declarations = tuple(_declared(entry)) + tuple(_inventoried(entry))
+    tailoring = Tailoring(
+        tuple(_own(entry, path, shown)), (), Selection(entry.texts("select"), entry.texts("ignore"), shown, shown)
+    )
+    catalogue = tailored(catalogue, tailoring)
     controls = {control.id: control for control in catalogue.controls}
+    published = {id_: control for id_, control in controls.items() if not control.origin}
+    tailoring = replace(tailoring, overrides=tuple(_overrides(entry, published)))
     return Configuration(
         shown,
         declarations,
         "inventory" in entry,
         parse_logins(entry, reserved),
         entry.choice("gate", GATES) if "gate" in entry else Configuration.gate,
-        tuple(_waiver(one, {**controls, READABLE.id: READABLE}) for one in entry.entries("waivers")),
+        tuple(_waiver(one, {**controls, READABLE.id: READABLE}, catalogue.factors) for one in entry.entries("waivers")),
         tuple(_attestation(one, controls, catalogue.factors) for one in entry.entries("attestations")),
+        tailoring,
     )
+
+
+def _read(path: Path, shown: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise DocumentError(f"{shown}:1: is not UTF-8") from None
+    except OSError as error:
+        raise DocumentError(f"{shown}: cannot be read: {error.strerror}") from None
+
+
+def _own(entry: Entry, path: Path, shown: str) -> Iterator[tuple[str, str]]:
+    """Yield text and file of each of the project's own controls; paths are relative to the configuration's folder."""
+    for file in dict.fromkeys(entry.texts("controls")):
+        given = (PurePath(shown).parent / file).as_posix()
+        if not file.endswith(".yaml"):
+            raise entry.error(f"'{file}' is no file of a control, whose name is its id and '.yaml'", "controls")
+        yield _read(path.parent / file, given), given
+
+
+def _overrides(entry: Entry, controls: Mapping[str, Control]) -> Iterator[Override]:
+    seen: dict[str, int] = {}
+    for one in entry.entries("overrides"):
+        one.only(("control", "severity", "not_applicable_when", "reason"))
+        control = one.known("control", "control", controls)
+        if seen.setdefault(control, one.line) != one.line:
+            raise one.error(f"{control} is overridden a second time; it is in line {seen[control]} too", "control")
+        if "severity" not in one and "not_applicable_when" not in one:
+            raise one.error("overrides nothing: give severity or not_applicable_when")
+        when = one.get("not_applicable_when")
+        if "not_applicable_when" in one:
+            if not isinstance(when, Entry):
+                raise one.error("'not_applicable_when' must be a condition", "not_applicable_when")
+            for subject in controls[control].applies_to:
+                compile_condition(when, subject)
+        yield Override(
+            control,
+            Severity(one.choice("severity", [known.value for known in Severity])) if "severity" in one else None,
+            "" if when is None else json.dumps(when),
+            one.text("reason"),
+            f"{one.file}:{one.line}",
+        )
 
 
 def _declared(entry: Entry) -> Iterator[Declaration]:
@@ -110,12 +165,11 @@ def _inventoried(entry: Entry) -> Iterator[Declaration]:
         yield Declaration(one.text("app"), tuple(settings), one.file, one.line)
 
 
-def _waiver(entry: Entry, controls: Mapping[str, Control]) -> Waiver:
+def _waiver(entry: Entry, controls: Mapping[str, Control], factors: Collection[str]) -> Waiver:
     entry.only(("control", "app", "org", "reason", "owner", "ticket", "expires"))
-    control = controls[entry.known("control", "control", controls)]
-    _check_app(entry, control)
+    control = _control(entry, controls, factors)
     ticket = entry.text("ticket") if "ticket" in entry else None
-    return Waiver(control.id, _scope(entry), entry.text("reason"), entry.text("owner"), ticket)
+    return Waiver(control, _scope(entry), entry.text("reason"), entry.text("owner"), ticket)
 
 
 def _attestation(entry: Entry, controls: Mapping[str, Control], factors: Collection[str]) -> Attestation:
@@ -124,12 +178,23 @@ def _attestation(entry: Entry, controls: Mapping[str, Control], factors: Collect
         raise entry.error("an attestation is of one 'control', or of one 'factor'")
     control = factor = None
     if "control" in entry:
-        control = entry.known("control", "control", controls)
-        _check_app(entry, controls[control])
+        control = _control(entry, controls, factors)
     else:
         factor = entry.known("factor", "risk factor", factors)
     evidence = entry.text("evidence") if "evidence" in entry else None
     return Attestation(control, factor, _scope(entry), entry.text("statement"), entry.text("by"), evidence)
+
+
+def _control(entry: Entry, controls: Mapping[str, Control], factors: Collection[str]) -> str:
+    """Return the control that an entry names; one that a test of the project states is not known before it runs."""
+    control = entry.text("control")
+    if control in controls:
+        _check_app(entry, controls[control])
+    elif control in factors:
+        raise entry.error(f"'{control}' is a risk factor, which an attestation names as 'factor'", "control")
+    elif not is_own_id(control):
+        entry.known("control", "control", controls)
+    return control
 
 
 def _check_app(entry: Entry, control: Control) -> None:

@@ -184,7 +184,6 @@ def encode(decisions: Decisions) -> bytes:
         baseline = decisions.baseline
         said["baseline"] = {
             **vars(baseline),
-            "changed": sorted(baseline.changed),
             "findings": [[*key, *earlier] for key, earlier in baseline.findings.items()],
         }
     text = json.dumps({one.name: said[one.name] for one in fields(Decisions)}, default=date.isoformat)
@@ -203,7 +202,7 @@ def decode(content: bytes) -> Decisions:
         said["baseline"] = Baseline(
             baseline["file"],
             baseline["orgs"],
-            frozenset(baseline["changed"]),
+            baseline["rules"],
             {
                 Key(org, kind, app, control): Earlier(verdict, date.fromisoformat(since))
                 for org, kind, app, control, verdict, since in baseline["findings"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.baseline import Baseline, Change, Key, org_key
-from pytest_oauthcontrols.catalogue import Control, Verdict
+from pytest_oauthcontrols.catalogue import Catalogue, Control, Verdict
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.model import App, Org
 
@@ -17,7 +17,9 @@ from pytest_oauthcontrols.model import App, Org
 def change_of(finding: Finding) -> Change | None:
     """Return what a failing finding is, compared with the baseline; None without a baseline."""
     baseline = finding.org.decisions.baseline
-    return None if baseline is None else baseline.change(_key_of(finding), finding.verdict.value)
+    if baseline is None:
+        return None
+    return baseline.change(_key_of(finding), finding.control.rule_sha256, finding.verdict.value)
 
 
 def since(finding: Finding) -> date:
@@ -63,7 +65,7 @@ def gone(assessment: Assessment, findings: Iterable[Finding]) -> tuple[Gone, ...
         Gone(key, earlier.since, *became)
         for key, earlier in baseline.findings.items()
         if key.org in orgs and (key in found or key not in cases)
-        for became in _became(key, found.get(key), orgs[key.org], baseline)
+        for became in _became(key, found.get(key), orgs[key.org], assessment)
     )
 
 
@@ -75,13 +77,15 @@ def known_as(org: Org, baseline: Baseline) -> str | None:
     return next((known for known, name in baseline.orgs.items() if name == org.name), None)
 
 
-def _became(key: Key, finding: Finding | None, org: Org, baseline: Baseline) -> Iterator[tuple[Change, str]]:
+def _became(key: Key, finding: Finding | None, org: Org, assessment: Assessment) -> Iterator[tuple[Change, str]]:
     """Yield what became of a finding of the baseline; nothing where it is still one."""
+    baseline = assessment.decisions.baseline
+    assert baseline is not None
     if finding is None:
-        yield Change.NOT_COMPARABLE, _missing(key, org)
+        yield Change.NOT_COMPARABLE, _missing(key, org, assessment.catalogue)
     elif finding.failing:
         return
-    elif key.control in baseline.changed:
+    elif baseline.decided_otherwise(key.control, finding.control.rule_sha256):
         yield Change.NOT_COMPARABLE, "its rule has changed"
     elif finding.verdict is Verdict.MANUAL or finding.attestation is not None:
         yield Change.NOT_COMPARABLE, "it can no longer be read"
@@ -89,13 +93,17 @@ def _became(key: Key, finding: Finding | None, org: Org, baseline: Baseline) -> 
         yield Change.FIXED, finding.verdict.value.replace("_", " ")
 
 
-def _missing(key: Key, org: Org) -> str:
+def _missing(key: Key, org: Org, catalogue: Catalogue) -> str:
+    if key.control in catalogue.left_out:
+        return f"the control was left out: {catalogue.left_out[key.control]}"
     if not org.readable:
         return "the org could not be read"
     app = next((app for app in org.apps if (app.kind, app.name) == (key.kind, key.app)), None)
     if key.app is not None and app is None:
         return "the app is gone"
-    return "the app could not be read" if app is not None and not app.readable else "there is no such case any more"
+    if app is not None and not app.readable:
+        return "the app could not be read"
+    return "there is no such case any more" if key.control in catalogue.rules else "no such control was in the run"
 
 
 def _key_of(finding: Finding) -> Key:

@@ -27,26 +27,26 @@ from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, T
 READABLE = Control(
     id="readable",
     name="The metadata can be read",
-    page="",
     severity=Severity.CRITICAL,
     cvss=(Decimal("9.0"), Decimal("10.0")),
     basis="assigned: what cannot be read may fail any control",
-    core=False,
     assessed="automatically",
     recommended="Everything that is known to exist can be read.",
     threat="What was not read was not assessed, and may be configured in any way.",
     remediation="Mend what is named, and read again.",
     may_break="Nothing.",
-    higher_risk_when=(),
-    low_risk_when=(),
-    low_risk_needs="",
-    contradictions=(),
-    notes=(),
     rules={CONNECTED_APP: (), EXTERNAL_CLIENT_APP: (), ORG: ()},
     rule_sha256="",
-    shows={},
 )
 """Stands in for the controls of an app or org that could not be read, or only in part; the catalogue has it not."""
+
+
+class Statement(NamedTuple):
+    """What somebody else than a rule says of an app or org: a test of the project, a plugin, or that it is unread."""
+
+    reasons: tuple[str, ...]
+    """Why; a sentence each."""
+    evidence: tuple[Setting, ...]
 
 
 class Finding(NamedTuple):
@@ -64,6 +64,8 @@ class Finding(NamedTuple):
     """How many clauses of the control's rule were looked at; the last of them decided."""
     decided: bool = True
     """False where a setting that nobody can tell kept the last clause from being decided."""
+    stated: Statement | None = None
+    """What stands in for the control's rule; None where that decides."""
 
     @property
     def steps(self) -> tuple[Clause, ...]:
@@ -78,9 +80,8 @@ class Finding(NamedTuple):
     @property
     def attestation(self) -> Attestation | None:
         """The attestation, expired or not, where a person has to look, or has looked."""
-        by_hand = self.verdict is Verdict.MANUAL or (
-            self.verdict is PASS and not (self.decided and self.steps[-1].verdict is PASS)
-        )
+        by_rule = self.decided and (self.stated is not None or self.steps[-1].verdict is PASS)
+        by_hand = self.verdict is Verdict.MANUAL or (self.verdict is PASS and not by_rule)
         return _attestation(self.control, self.app, self.org) if by_hand else None
 
     @property
@@ -100,14 +101,14 @@ class Finding(NamedTuple):
         if attestation is None:
             return self._reasons
         if self.verdict is PASS:
-            return (f"{_capitalised(str(attestation))}.",)
+            return (f"{capitalised(str(attestation))}.",)
         return (*self._reasons, f"The attestation by {attestation.by} expired on {attestation.scope.expires}.")
 
     @property
     def _reasons(self) -> tuple[str, ...]:
         """Why by what was read."""
-        if self.control is READABLE:
-            return (self.app or self.org).problems
+        if self.stated is not None:
+            return self.stated.reasons
         if not self.decided:
             return tuple(dict.fromkeys(self._in_the_way()))
         clause = self.steps[-1]
@@ -137,19 +138,21 @@ class Finding(NamedTuple):
 
     @property
     def evidence(self) -> tuple[Setting, ...]:
-        """The settings that the verdict rests on, each once.
+        """The settings that the verdict rests on, each once: first those that decide, then what else was looked at.
 
         That an app has OAuth is left out where anything else was looked at.
         """
-        if self.control is READABLE:
-            subject = self.app or self.org
-            return (Unreadable(subject.name, subject.problems[0], self.verdict is Verdict.MANUAL),)
         once: dict[tuple[object, ...], Setting] = {}
         for one in self._looked_at():
             # An absent setting is read with its default in one place, and without in another.
             once.setdefault(one if isinstance(one, Unreadable) else (type(one), one.name, one.source), one)
         settings = tuple(once.values())
         return tuple(one for one in settings if one.name != "oauth" or isinstance(one, Unreadable)) or settings
+
+    def restated(self, verdict: Verdict, reason: str, by: str) -> Finding:
+        """Return what `by`, a plugin, says instead, on the same evidence; what it stands in for is told with it."""
+        said = f"({self.verdict.value.replace('_', ' ').capitalize()} by the control itself; changed by {by}.)"
+        return self._replace(verdict=verdict, decided=True, stated=Statement((reason, said), self.evidence))
 
     @property
     def subject(self) -> str:
@@ -166,14 +169,30 @@ class Finding(NamedTuple):
             for requirement in last.requirements:
                 yield requirement.condition
 
+    def _deciding(self) -> Iterator[Condition]:
+        """Yield the conditions that decide: of requirements those that do not hold, or whatever cannot be told."""
+        if not self.decided:
+            told = (TRUE, FALSE)
+            yield from (one for one in self._conditions() if one.holds(self.app, self.org) not in told)
+            return
+        last = self.steps[-1]
+        for requirement in last.requirements:
+            if requirement.condition.holds(self.app, self.org) < UNKNOWN:
+                yield requirement.condition
+        if last.when is not None and last.required is None:
+            yield last.when
+
     def _looked_at(self) -> Iterator[Setting]:
-        for condition in self._conditions():
-            yield from condition.evidence(self.app, self.org)
+        if self.stated is not None:
+            yield from self.stated.evidence
+        else:
+            for condition in (*self._deciding(), *self._conditions()):
+                yield from condition.evidence(self.app, self.org)
         attestation = self.attestation
         if attestation is not None:
             scope = attestation.scope
             yield Seen("attestation", attestation.statement, scope.file, scope.line, str(attestation))
-        if self.decided and self.verdict is not Verdict.NOT_APPLICABLE:
+        if self.stated is None and self.decided and self.verdict is not Verdict.NOT_APPLICABLE:
             for shown in self.control.shows[ORG if self.app is None else self.app.kind]:
                 yield from shown.evidence(self.app, self.org)
 
@@ -183,12 +202,9 @@ class Finding(NamedTuple):
             holds = condition.holds(self.app, self.org)
             for one in condition.evidence(self.app, self.org):
                 if holds in (UNKNOWN, BY_HAND) and isinstance(one, Unreadable) and one.blocking:
-                    yield f"{_capitalised(one.reason)}."
+                    yield f"{capitalised(one.reason)}."
                 elif holds in (TRUE_BY_DEFAULT, FALSE_BY_DEFAULT) and isinstance(one, Absent) and one.since:
-                    yield (
-                        f"{one.name} is absent from {one.source}: its documented default, {shown_value(one.default)},"
-                        f" would do, but a file of an API version before {one.since}.0 leaves it out too."
-                    )
+                    yield by_default(one)
 
 
 def cases(org: Org, catalogue: Catalogue) -> Iterator[tuple[App | None, Control]]:
@@ -234,7 +250,7 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
         if verdict is PASS and not certain:
             return _undecided(control, app, org, depth, by_hand=False)
         return _decided(
-            (control, app, org, verdict if verdict is not MANUAL else _by_hand(control, app, org), depth, True)
+            (control, app, org, verdict if verdict is not MANUAL else _by_hand(control, app, org), depth, True, None)
         )
     raise AssertionError(f"no clause of {control.id} decides")
 
@@ -243,13 +259,25 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
 PASS = Verdict.PASS
 FAIL = Verdict.FAIL
 MANUAL = Verdict.MANUAL
-_decided: Callable[[tuple[Control, App | None, Org, Verdict, int, bool]], Finding] = partial(tuple.__new__, Finding)
+_decided: Callable[[tuple[Control, App | None, Org, Verdict, int, bool, None]], Finding] = partial(
+    tuple.__new__, Finding
+)
 
 
 def _unreadable(app: App | None, org: Org) -> Finding:
     """Return the finding of an app that could not be read: manual if nothing of a package's app can be."""
+    subject = app or org
     by_hand = app is not None and app.out_of_reach
-    return Finding(READABLE, app, org, Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE, 0)
+    evidence = Unreadable(subject.name, subject.problems[0], by_hand)
+    verdict = Verdict.MANUAL if by_hand else Verdict.UNVERIFIABLE
+    return Finding(READABLE, app, org, verdict, 0, stated=Statement(subject.problems, (evidence,)))
+
+
+def stated(control: Control, app: App | None, org: Org, verdict: Verdict, statement: Statement) -> Finding:
+    """Return the finding that somebody else than the control's rule states; an attestation makes manual a pass."""
+    if verdict is MANUAL and _by_hand(control, app, org) is PASS:
+        return Finding(control, app, org, PASS, 0, decided=False, stated=statement)
+    return Finding(control, app, org, verdict, 0, stated=statement)
 
 
 def _undecided(control: Control, app: App | None, org: Org, depth: int, *, by_hand: bool) -> Finding:
@@ -265,11 +293,19 @@ def _by_hand(control: Control, app: App | None, org: Org) -> Verdict:
 
 
 def _attestation(control: Control, app: App | None, org: Org) -> Attestation | None:
-    return org.decisions.attested_control(control.id, org.name, None if app is None else app.name)
+    return org.decisions.attested_control(control.id, org.given, None if app is None else app.name)
 
 
-def _capitalised(sentence: str) -> str:
-    # Names of settings stay as they are.
+def by_default(setting: Absent) -> str:
+    """Say why an element that a file leaves out does not show that its documented default holds."""
+    return (
+        f"{setting.name} is absent from {setting.source}: its documented default, {shown_value(setting.default)},"
+        f" would do, but a file of an API version before {setting.since}.0 leaves it out too."
+    )
+
+
+def capitalised(sentence: str) -> str:
+    """Return a sentence with a capital letter, unless the name of a setting is its first word."""
     return sentence if "." in sentence.partition(" ")[0] else sentence[:1].upper() + sentence[1:]
 
 

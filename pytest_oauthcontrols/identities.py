@@ -18,9 +18,15 @@ def mask(text: str) -> str:
 
 
 def masked(org: Org) -> Org:
-    """Return an org whose users' names are shown masked; what is evaluated stays as it was read."""
+    """Return an org whose users' names are shown masked; what is evaluated stays as it was read.
+
+    An org can be known by a username. One that could not be read has nothing else for its location.
+    """
     return replace(
         _masked(org, "org"),
+        name=mask(org.name),
+        unmasked=org.name,
+        location=mask(org.location) if org.location == org.name else org.location,
         apps=tuple(_masked(app, app.kind) for app in org.apps),
         user=None if org.user is None else mask(org.user),
         notes=tuple(mask(note) for note in org.notes),

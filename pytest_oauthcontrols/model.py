@@ -6,25 +6,25 @@ should hold it was read and it is not there (`Absent`), or nobody can tell (`Unr
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_oauthcontrols.decisions import UNDECIDED, Decisions
-
-CONNECTED_APP = "connected_app"
-EXTERNAL_CLIENT_APP = "external_client_app"
-ORG = "org"
-
-GLOBAL_OAUTH = "ExtlClntAppGlobalOauthSettings"
-OAUTH = "ExtlClntAppOauthSettings"
-OAUTH_POLICIES = "ExtlClntAppOauthConfigurablePolicies"
-POLICIES = "ExtlClntAppConfigurablePolicies"
-OAUTH_TYPES = (GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES)
-"""Types that configure the OAuth of an external client app: an app without any of the three has none."""
+from pytest_oauthcontrols.settings import CONNECTED_APP as CONNECTED_APP
+from pytest_oauthcontrols.settings import EXTERNAL_CLIENT_APP as EXTERNAL_CLIENT_APP
+from pytest_oauthcontrols.settings import GLOBAL_OAUTH as GLOBAL_OAUTH
+from pytest_oauthcontrols.settings import METADATA_TYPES, Field, fields_of
+from pytest_oauthcontrols.settings import OAUTH as OAUTH
+from pytest_oauthcontrols.settings import OAUTH_POLICIES as OAUTH_POLICIES
+from pytest_oauthcontrols.settings import OAUTH_TYPES as OAUTH_TYPES
+from pytest_oauthcontrols.settings import ORG as ORG
+from pytest_oauthcontrols.settings import POLICIES as POLICIES
 
 MANAGED = ("Managed", "AutoInstalled")
 """Distribution states of an external client app that was installed from a package."""
@@ -58,6 +58,8 @@ class Absent(NamedTuple):
     """The documented default that stands in for it; None where there is none, or where it was not asked for."""
     since: int = 0
     """First API version that has it, where a default stands in."""
+    line: int | None = None
+    """Line of the element that it would stand in, where that is there."""
 
     def as_unreadable(self) -> Unreadable:
         """Return it as what nobody can tell, where absence tells nothing."""
@@ -78,6 +80,41 @@ class Unreadable(NamedTuple):
 Setting = Seen | Absent | Unreadable
 
 
+class Unverifiable(Exception):
+    """A setting that a test needs cannot be told; nobody can mistake that for `False`, as there is no value at all."""
+
+    def __init__(self, setting: Unreadable) -> None:
+        super().__init__(setting.reason)
+        self.setting = setting
+
+
+examined: ContextVar[list[Setting] | None] = ContextVar("examined", default=None)
+"""The settings whose values were asked for since it was set to a list; None where nobody keeps account."""
+
+
+def of_version(setting: Setting, known: Field, api_version: float | None) -> Setting:
+    """Return a setting; one that is absent because the API version is too old for it, as unreadable."""
+    if not isinstance(setting, Absent) or api_version is None or api_version >= known.since:
+        return setting
+    if known.manual:
+        return Unreadable(setting.name, known.manual, manual=True)
+    return Unreadable(
+        setting.name,
+        f"API version {api_version}, at which the org was read, does not have {setting.name}; {known.since}.0 does",
+    )
+
+
+def understood(setting: Setting, known: Field, api_version: float | None, silent: bool) -> Setting:
+    """Return an absent setting with its default, or as unreadable where its absence tells nothing (`silent`)."""
+    if not isinstance(setting, Absent):
+        return setting
+    if known.default is not None:
+        return setting._replace(default=known.default, since=known.since)
+    if known.manual and api_version is None:
+        return Unreadable(setting.name, known.manual, manual=True)
+    return setting.as_unreadable() if silent else setting
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Subject:
     """An app or an org: metadata components that were read of it, and their settings.
@@ -94,12 +131,13 @@ class Subject:
     """Metadata type to why its component is not in `read` although it exists, or may exist."""
 
     def setting(self, name: str, component: str) -> Setting:
-        """Return the setting `name`, which belongs to the metadata type `component`."""
+        """Return the setting `name`, which belongs to the metadata type `component`, as it was read."""
         found = self.settings.get(name)
         if found is not None:
             return found
         if component in self.read:
-            return Absent(name, self.read[component])
+            around = self.settings.get(name.rpartition(".")[0])
+            return Absent(name, self.read[component], line=around.line if isinstance(around, Seen) else None)
         if component in self.unread:
             return self.unread[component]._replace(name=name)
         return Unreadable(name, f"no {component} was read")
@@ -134,21 +172,48 @@ class App(Subject):
         """Whether nothing of the app can be read, because its publisher alone can read it."""
         return self.managed and not self.readable
 
-    @property
-    def oauth(self) -> Setting:
-        """Whether the app has OAuth settings."""
-        return self.settings["oauth"]
+    def examine(self, name: str) -> Setting:
+        """Return a setting of the app, or of its org, in the state that it is in.
+
+        Raises `LookupError` for a name that no setting has.
+        """
+        return _examine(self, self.org, self.kind, name)
+
+    def value(self, name: str) -> Any:
+        """Return the value of a setting of the app, or of its org: `app.value("oauthConfig.isPkceRequired")`.
+
+        Of a text, number or component that is absent it is the documented default, or None. Raises `Unverifiable` where
+        nobody can tell, as of an absent list or flag without a default, and `LookupError` for a name that no setting
+        has.
+        """
+        return _value(self.examine(name))
 
     @property
-    def client_type(self) -> Setting:
+    def oauth_enabled(self) -> bool:
+        """Whether the app has OAuth settings. Raises `Unverifiable`, as all that follow do."""
+        return bool(self.value("oauth"))
+
+    @property
+    def client_type(self) -> str:
         """`public` or `private` (RFC 6749, 2.1, calls it confidential)."""
-        return self.settings["client_type"]
+        return str(self.value("client_type"))
 
     @property
     def callback_urls(self) -> tuple[str, ...]:
-        """Callback URLs that were read, in their order."""
-        found = self.settings.get(_CALLBACK_URLS[self.kind][0])
-        return found.value if isinstance(found, Seen) and isinstance(found.value, tuple) else ()
+        """Callback URLs, in their order; none where the app was read and has none."""
+        name, component, _ = _CALLBACK_URLS[self.kind]
+        found = self.setting(name, component)
+        return () if isinstance(_noted(found), Absent) else _value(found)
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """OAuth scopes, by the names that the Metadata API gives back (`Api`, `RefreshToken`)."""
+        return tuple(self.value(_SCOPES[self.kind]))
+
+    @property
+    def pkce_required(self) -> bool:
+        """Whether the app itself requires PKCE (RFC 7636); its org can require it for all apps besides."""
+        return bool(self.value(_PKCE_REQUIRED[self.kind]))
 
     def __repr__(self) -> str:
         return f"<App {self.kind} {self.name}>"
@@ -168,7 +233,7 @@ class Org(Subject):
     """What was read of one org, and when, and from where."""
 
     name: str
-    """The name that the user gave it."""
+    """The name that the user gave it; in reports one that is a username is masked."""
     source: str
     """`org`, `directory`, `archive`, `demo` or `snapshot`: the kind of source."""
     location: str
@@ -196,6 +261,19 @@ class Org(Subject):
     """The file that keeps what was read, where there is one."""
     decisions: Decisions = UNDECIDED
     """What the user has decided of findings; nothing that was read."""
+    unmasked: str | None = None
+    """The name that the user gave it, where `name` is masked."""
+
+    def examine(self, name: str) -> Setting:
+        """Return a setting of the org in the state that it is in.
+
+        Raises `LookupError` for a name that no setting has.
+        """
+        return _examine(self, self, ORG, name)
+
+    def value(self, name: str) -> Any:
+        """Return the value of a setting: `org.value("OauthOidcSettings.isPkceRequired")`; see `App.value`."""
+        return _value(self.examine(name))
 
     @property
     def environment(self) -> str | None:
@@ -209,6 +287,11 @@ class Org(Subject):
         if match[2] is None and match[1].endswith("-dev-ed"):
             return _ENVIRONMENTS[".develop"]
         return _ENVIRONMENTS.get(match[2])
+
+    @property
+    def given(self) -> str:
+        """The name that the user gave it, by which waivers and attestations go."""
+        return self.unmasked or self.name
 
     @property
     def day(self) -> date:
@@ -239,6 +322,35 @@ _CALLBACK_URLS = {
     EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH, f"{GLOBAL_OAUTH}.certificate"),
 }
 """Kind of app to the setting of the callback URLs, its component, and the setting of the certificate."""
+
+_SCOPES = {CONNECTED_APP: "oauthConfig.scopes", EXTERNAL_CLIENT_APP: f"{OAUTH}.commaSeparatedOauthScopes"}
+_PKCE_REQUIRED = {CONNECTED_APP: "oauthConfig.isPkceRequired", EXTERNAL_CLIENT_APP: f"{GLOBAL_OAUTH}.isPkceRequired"}
+
+
+def _examine(subject: Subject, org: Org, kind: str, name: str) -> Setting:
+    """Return a setting, and note that it was asked for; that a list is absent tells nothing of what it lacks."""
+    known = fields_of(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise LookupError(f"there is no setting '{name}' of {kind.replace('_', ' ')}s{hint}")
+    component, spec = known[name]
+    found = (org if (ORG, component) in METADATA_TYPES else subject).setting(name, component)
+    silent = spec.untold or spec.type in ("list", "scopes", "ranges")
+    return _noted(understood(of_version(found, spec, org.api_version), spec, org.api_version, silent))
+
+
+def _noted(setting: Setting) -> Setting:
+    account = examined.get()
+    if account is not None:
+        account.append(setting)
+    return setting
+
+
+def _value(setting: Setting) -> Any:
+    if isinstance(setting, Unreadable):
+        raise Unverifiable(setting)
+    return setting.value if isinstance(setting, Seen) else setting.default
 
 
 def derive(app: App) -> dict[str, Seen | Unreadable]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_oauthcontrols.model import App, Org
 
 _MARKERS = (
-    "control(id, severity): the control that the test is a case of (pytest-oauthcontrols)",
+    "control(id, severity, cvss, name, remediation): the control that the test is a case of (pytest-oauthcontrols)",
     *(
         f"cvss_{severity}: a case of a control whose published severity is {severity}"
         for severity in ("critical", "high", "medium", "low")
@@ -63,6 +63,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="published",
         help="whether the gate goes by the published severity (the default), or by that of the score in context",
     )
+    for option, what in (("--sf-select", "assess only"), ("--sf-ignore", "leave out")):
+        group.addoption(
+            option,
+            action="append",
+            metavar="CONTROL",
+            help=f"{what} these controls: an id, a shell pattern for ids, or a framework (core, shr, sbs, own); repeat"
+            " it, or put commas between several",
+        )
     group.addoption("--sf-no-waivers", action="store_true", help="ignore the waivers of the configuration")
     group.addoption(
         "--sf-baseline", metavar="FILE", help="say what is new, persists or is fixed since this earlier --sf-json"
@@ -70,6 +78,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sf-new-only", action="store_true", help="let only what is new since the baseline fail the run")
     group.addoption("--sf-show-identities", action="store_true", help="show users' names, which are masked otherwise")
     group.addoption("--sf-controls", action="store_true", help="show the catalogue of controls and exit")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hooks that other plugins and conftest files can implement."""
+    from pytest_oauthcontrols import hooks
+
+    pluginmanager.add_hookspecs(hooks)
 
 
 def _seconds(text: str) -> int:
@@ -104,15 +119,21 @@ _REPORTS = {
 }
 """Option of each report to what it does."""
 
-_NEED_ORG = (*_REPORTS, "--sf-config", "--sf-snapshot", "--sf-baseline", "--sf-new-only", "--sf-no-waivers")
+_NEED_ORG = (
+    *_REPORTS,
+    *("--sf-config", "--sf-snapshot", "--sf-select", "--sf-ignore"),
+    *("--sf-baseline", "--sf-new-only", "--sf-no-waivers"),
+)
 
 
 def _activate(config: pytest.Config) -> None:
     from pytest_oauthcontrols.collection import Collection
+    from pytest_oauthcontrols.own_tests import OwnTests
     from pytest_oauthcontrols.session import Reading
 
     config.pluginmanager.register(Reading(config), "oauthcontrols-reading")
     config.pluginmanager.register(Collection(config), "oauthcontrols-collection")
+    config.pluginmanager.register(OwnTests(config), "oauthcontrols-own-tests")
     if hasattr(config, "workerinput"):
         return
     from pytest_oauthcontrols.reporting import Reporter

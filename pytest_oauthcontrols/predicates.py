@@ -134,7 +134,7 @@ def _signs_on(app: App) -> bool | None:
         return None
     if isinstance(scopes, Seen):
         return False
-    return False if isinstance(app.oauth, Seen) and not app.oauth.value else None
+    return False if _is_without_oauth(app) else None
 
 
 def _sign_on_untold(app: App) -> Unreadable:
@@ -176,7 +176,7 @@ def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
 
 
 _POLICY = re.compile(
-    r"(infinite|zero|specific_(?:lifetime|inactivity)):?(\d{1,9})?:?(hours|days|months)?", re.IGNORECASE
+    r"(infinite|zero)|(specific_(?:lifetime|inactivity)):([0-9]{1,9}):(hours|days|months)", re.IGNORECASE
 )
 _HOURS = {"hours": 1, "days": 24, "months": 24 * 30}
 _NINETY_DAYS = 24 * 90
@@ -203,9 +203,7 @@ def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
                 return FALSE, [policy._replace(default="infinite", since=49)]
             return _cannot_tell(policy)
         match = _POLICY.fullmatch(str(policy.value).strip())
-        kind, period, unit = (
-            (match[1].lower().removeprefix("specific_"), match[2], match[3]) if match else ("", None, None)
-        )
+        kind, period, unit = (match[1] or match[2], match[3], match[4]) if match else ("", None, None)
         return _expires_within(hours, kind, period, unit), [policy]
     parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
     if isinstance(parts[0], Absent):
@@ -213,15 +211,15 @@ def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
     if any(isinstance(part, Unreadable) for part in parts):
         return _cannot_tell(*parts)
     kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
-    return _expires_within(hours, (kind or "").lower().removeprefix("specific"), period, unit), parts
+    return _expires_within(hours, kind or "", period, unit), parts
 
 
 def _expires_within(hours: int, kind: str, period: str | None, unit: str | None) -> Truth:
-    if kind == "zero":
+    if kind.lower() == "zero":
         return TRUE
-    if kind != "lifetime" or period is None or unit is None:
+    if kind.lower() not in ("specific_lifetime", "specificlifetime") or period is None or unit is None:
         return FALSE
-    return truth(int(period) * _HOURS.get(unit.lower(), hours + 1) <= hours)
+    return truth(unit.lower() in _HOURS and 0 <= int(period) * _HOURS[unit.lower()] <= hours)
 
 
 def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
@@ -300,14 +298,16 @@ def _holds_of_every_app(org: Org, predicate: Predicate) -> Ruling:
 
 
 def _is_without_oauth(app: App) -> bool:
-    return app.readable and isinstance(app.oauth, Seen) and not app.oauth.value
+    oauth = app.settings.get("oauth")
+    return app.readable and isinstance(oauth, Seen) and not oauth.value
 
 
 def _of_one_app(app: App, org: Org, predicate: Predicate) -> Ruling:
     """Return what a predicate says of an app, with settings that name the app."""
     if not app.readable:
         return _cannot_tell(Unreadable(app.name, f"{app.name} could not be read", app.out_of_reach))
-    found, seen = predicate(app, org) if isinstance(app.oauth, Seen) else _cannot_tell(app.oauth)
+    oauth = app.settings["oauth"]
+    found, seen = predicate(app, org) if isinstance(oauth, Seen) else _cannot_tell(oauth)
     return found, [setting._replace(name=f"{app.name}: {setting.name}") for setting in seen]
 
 

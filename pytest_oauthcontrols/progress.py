@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from pytest_oauthcontrols.identities import mask
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.sources.threads import Doing
 
@@ -19,7 +20,8 @@ class Progress:
         reporter: pytest.TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
         self._reporter = reporter if live and config.option.verbose >= 0 else None
         self._moving = self._reporter is not None and self._reporter.isatty
-        self._live = ", ".join(live)
+        self._shown: Callable[[str], str] = str if config.option.sf_show_identities else mask
+        self._live = self._shown(", ".join(live))
         self._started = time.monotonic()
 
     def __enter__(self) -> Progress:  # noqa: PYI034  (`Self` is younger than Python 3.10)
@@ -30,7 +32,7 @@ class Progress:
     def show(self, doing: Mapping[str, Doing]) -> None:
         """Show what is being done, on a terminal."""
         if self._reporter is not None and self._moving:
-            orgs = ", ".join(f"{name}: {one.what} ({one.seconds} s)" for name, one in doing.items())
+            orgs = self._shown(", ".join(f"{name}: {one.what} ({one.seconds} s)" for name, one in doing.items()))
             # A line that wraps could not be taken back.
             columns = shutil.get_terminal_size().columns - 1
             self._reporter.rewrite(plain(f"reading {orgs}")[:columns], erase=True)

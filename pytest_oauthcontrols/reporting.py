@@ -12,11 +12,13 @@ import pytest
 
 from pytest_oauthcontrols import output
 from pytest_oauthcontrols.acceptance import waiver_of
+from pytest_oauthcontrols.amending import amended
 from pytest_oauthcontrols.assessment import Assessment, Case
 from pytest_oauthcontrols.drift import change_of
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import plain, title
-from pytest_oauthcontrols.model import Seen
+from pytest_oauthcontrols.model import Unreadable
+from pytest_oauthcontrols.own_tests import OWN_FINDING, decode, own_control_key
 from pytest_oauthcontrols.reports import REPORTS, Document, encoder, results
 from pytest_oauthcontrols.risk import in_context
 from pytest_oauthcontrols.session import assessment_key, check_writable
@@ -37,6 +39,8 @@ class Reporter:
         """Why the run ended before its last case; None where it did not."""
         self.collected: set[str] = set()
         """Node ids of all tests that were to run, the project's own too."""
+        self._own: set[str] = set()
+        """Node ids of cases of controls that tests of the project state."""
         self._reported: set[str] = set()
         self._unwritten: dict[str, str] = {}
         """What could not be written, as it was given, to why."""
@@ -78,6 +82,7 @@ class Reporter:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what is to run."""
         self.collected.update(item.nodeid for item in session.items)
+        self._own.update(item.nodeid for item in session.items if own_control_key in item.stash)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -89,26 +94,35 @@ class Reporter:
         """Note the finding of a case that ran, and what JUnit is to say of it."""
         if report.when == "setup":
             self._reported.add(report.nodeid)
-        elif report.when == "call":
-            case = self._cases.get(report.nodeid)
-            if case is not None:
-                found = self.findings[report.nodeid] = case.finding
-                crash = getattr(report.longrepr, "reprcrash", None)
-                if crash is not None and found.failing:
-                    # Where a run is CI's, pytest's summary has the whole of it once more.
-                    crash.message = title(found)
+        found = self._found(report)
+        if found is not None:
+            self.findings[report.nodeid] = found
+            crash = getattr(report.longrepr, "reprcrash", None)
+            if crash is not None and found.failing:
+                # Where a run is CI's, pytest's summary has the whole of it once more.
+                crash.message = title(found)
         elif report.when == "teardown" and self._config.getoption("xmlpath", None):
             # Not on the item: what JUnit says of a case is made once, in the controller, if the case ran.
             finding = self.findings.get(report.nodeid)
             if finding is not None:
                 report.user_properties.extend(properties(finding))
 
+    def _found(self, report: pytest.TestReport) -> Finding | None:
+        """Return the finding that a report brings; None where it is of another test, or of another phase."""
+        stated = getattr(report, OWN_FINDING, None)
+        if stated is not None:
+            self._own.add(report.nodeid)
+            return decode(stated, self._config.stash[assessment_key])
+        case = self._cases.get(report.nodeid) if report.when == "call" else None
+        return None if case is None else amended(self._config, case.finding)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
         """End with a summary."""
         # For each failure pytest looks through all reports of setup and teardown; the suite's have nothing to show.
-        silent = terminalreporter.stats.get("", [])
-        silent[:] = [report for report in silent if report.sections or report.nodeid not in self.findings]
+        if self._config.getoption("durations") is None:
+            silent = terminalreporter.stats.get("", [])
+            silent[:] = [report for report in silent if report.sections or report.nodeid not in self.findings]
         yield
         if not self._assesses:
             return
@@ -141,7 +155,7 @@ class Reporter:
         if stopped:
             return str(stopped)
         # Of workers that are not replaced when they crash, nothing else tells.
-        missing = len((self.collected & self._cases.keys()) - self._reported)
+        missing = len((self.collected & (self._cases.keys() | self._own)) - self._reported)
         return f"{missing} that were to run did not" if missing else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -150,6 +164,9 @@ class Reporter:
         if not self._assesses:
             return (yield)
         self.cut_short = self._why_cut_short(session)
+        self._config.stash[assessment_key] = self.assessment.with_own(
+            {found.control.id: found.control for at, found in self.findings.items() if at in self._own}, len(self._own)
+        )
         self._write()
         # Other plugins write theirs, and the terminal has its summary, whatever could not be written here.
         yield
@@ -162,7 +179,8 @@ class Reporter:
 
     def _write(self) -> None:
         step_summary = os.environ.get(_STEP_SUMMARY)
-        if not self._files and not step_summary:
+        receive = self._config.hook.pytest_oauthcontrols_results
+        if not self._files and not step_summary and not receive.get_hookimpls():
             return
         document = results.document(self.assessment, self.findings.items(), self.cut_short)
         for option, given in self._files.items():
@@ -172,6 +190,7 @@ class Reporter:
                 self._unwritten[f"{option}={given}"] = error.strerror or str(error)
         if step_summary:
             self._add_to_step_summary(self._path(step_summary), document)
+        receive(config=self._config, results=document)
 
     def _add_to_step_summary(self, path: Path, document: Document) -> None:
         """Add the Markdown summary to a file to which others write too; no test hangs on whether that is possible."""
@@ -200,12 +219,12 @@ def properties(finding: Finding) -> Iterable[tuple[str, str]]:
         yield "app", plain(finding.app.name)
         yield "kind", finding.app.kind
     yield from _decided(finding)
-    seen = next((setting for setting in finding.evidence if isinstance(setting, Seen)), None)
-    source = seen.source if seen else finding.app.source if finding.app else None
+    shown = next((setting for setting in finding.evidence if not isinstance(setting, Unreadable)), None)
+    source = shown.source if shown else finding.app.source if finding.app else None
     if source is not None:
         yield "file", plain(source)
-    if seen is not None and seen.line is not None:
-        yield "line", str(seen.line)
+    if shown is not None and shown.line is not None:
+        yield "line", str(shown.line)
 
 
 def _decided(finding: Finding) -> Iterable[tuple[str, str]]:

@@ -43,7 +43,7 @@ def notices(assessment: Assessment, findings: Iterable[Finding]) -> Iterator[Not
         if ran:
             says = _needless(one, ran)
         elif one.control is None:
-            there = one.scope.app is None or any(one.covers(org.name, app.name) for org in orgs for app in org.apps)
+            there = one.scope.app is None or any(one.covers(org.given, app.name) for org in orgs for app in org.apps)
             says = "" if there else _NOTHING
         else:
             says = "" if _covered(one, cases) else _NOTHING
@@ -68,7 +68,7 @@ def _covered(said: Waiver | Attestation, judged: dict[str, list[_Judged]]) -> li
     return [
         one
         for one in judged.get(said.control or "", ())
-        if said.covers(one.org.name, None if one.app is None else one.app.name)
+        if said.covers(one.org.given, None if one.app is None else one.app.name)
     ]
 
 
@@ -110,4 +110,4 @@ def unmatched(assessment: Assessment) -> Iterator[str]:
 
 def _meant(assessment: Assessment, one: Waiver | Attestation) -> list[Org]:
     """Return the orgs of the run that it is meant for, of those that could be read."""
-    return [org for org in assessment.orgs if org.readable and one.scope.of_org(org.name)]
+    return [org for org in assessment.orgs if org.readable and one.scope.of_org(org.given)]

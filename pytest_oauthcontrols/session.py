@@ -16,22 +16,24 @@ from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols import baseline, configuration, decisions, output, snapshot, sources
+from pytest_oauthcontrols import baseline, configuration, decisions, output, snapshot, sources, tailoring
 from pytest_oauthcontrols.assessment import Assessment, slugs
 from pytest_oauthcontrols.baseline import Baseline, BaselineError
-from pytest_oauthcontrols.catalogue import Catalogue, load
+from pytest_oauthcontrols.catalogue import Catalogue, in_order, load
 from pytest_oauthcontrols.configuration import Configuration
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.decisions import Decisions
 from pytest_oauthcontrols.document import DocumentError
 from pytest_oauthcontrols.drift import indistinct
-from pytest_oauthcontrols.identities import masked
+from pytest_oauthcontrols.identities import mask, masked
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Org, Snapshot
 from pytest_oauthcontrols.progress import Progress
 from pytest_oauthcontrols.review import unmatched
+from pytest_oauthcontrols.selection import Selection
 from pytest_oauthcontrols.sources.assembly import now
 from pytest_oauthcontrols.sources.threads import Patience, read_together
+from pytest_oauthcontrols.tailoring import tailored
 
 assessment_key = pytest.StashKey[Assessment]()
 
@@ -52,14 +54,14 @@ class Reading:
     def pytest_sessionstart(self) -> None:
         """Read the orgs, before anything is collected or said; a run in which none can be read is a usage error."""
         option = self._config.option
-        catalogue = load()
         if option.showfixtures or option.show_fixtures_per_test:
-            self._config.stash[assessment_key] = Assessment((), catalogue)
+            self._config.stash[assessment_key] = Assessment((), load())
             return
         try:
+            catalogue = with_plugins(self._config, load())
             assessment = self._handed(catalogue) or self._assessment(catalogue)
         except (DocumentError, BaselineError, sources.SourceError) as error:
-            raise pytest.UsageError(plain(str(error))) from None
+            raise pytest.UsageError(plain(str(error) if option.sf_show_identities else mask(str(error)))) from None
         for problem in (*unmatched(assessment), *indistinct(assessment)):
             raise pytest.UsageError(plain(problem))
         self._config.stash[assessment_key] = assessment
@@ -69,15 +71,29 @@ class Reading:
         handed = getattr(self._config, "workerinput", {}).get(_WORKER_INPUT)
         if handed is None:
             return None
+        self._tailoring = handed["tailoring"]
+        catalogue = tailored(catalogue, tailoring.decode(self._tailoring))
         return _assessment(snapshot.decode(handed["orgs"]), catalogue, decisions.decode(handed["decisions"]))
 
     def _assessment(self, catalogue: Catalogue) -> Assessment:
         configured = self._configuration(catalogue)
+        said = replace(configured.tailoring, selection=self._selection(configured.tailoring.selection))
+        self._tailoring = tailoring.encode(said)
+        catalogue = tailored(catalogue, said)
         decided = self._decisions(configured, catalogue)
-        orgs = self._told_apart(self._kept(self._read(configured)))
+        orgs = _told_apart(self._kept(self._read(configured)))
         if not self._config.option.sf_show_identities:
-            orgs = [masked(org) for org in orgs]
+            orgs = _told_apart([masked(org) for org in orgs])
         return _assessment([configuration.apply(configured, org) for org in orgs], catalogue, decided)
+
+    def _selection(self, configured: Selection) -> Selection:
+        """Return what is selected and ignored: where an option says it, whatever the configuration says."""
+        option = self._config.option
+        if option.sf_select:
+            configured = configured._replace(select=_parts(option.sf_select), selected_by="--sf-select")
+        if option.sf_ignore:
+            configured = configured._replace(ignore=_parts(option.sf_ignore), ignored_by="--sf-ignore")
+        return configured
 
     def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:
         option = self._config.option
@@ -98,7 +114,7 @@ class Reading:
             content = (self._base / given).read_bytes()
         except OSError as error:
             raise BaselineError(f"--sf-baseline={given}: cannot be read: {error.strerror}") from None
-        return baseline.load(content, given, catalogue.version, catalogue.rules)
+        return baseline.load(content, given, catalogue.version)
 
     @property
     def _folder(self) -> Path:
@@ -139,24 +155,13 @@ class Reading:
             for value, org in orgs.items()
         ]
 
-    def _told_apart(self, orgs: list[Org]) -> list[Org]:
-        """Return the orgs; beside the names of those that are called alike stands where each was read."""
-        given = dict.fromkeys(self._config.option.sf_org)
-        names = Counter(org.name for org in orgs)
-        places = Counter((org.name, org.location) for org in orgs)
-        return [
-            replace(org, name=f"{org.name} ({org.location if places[org.name, org.location] == 1 else value})")
-            if names[org.name] > 1
-            else org
-            for value, org in zip(given, orgs, strict=True)
-        ]
-
     def _kept(self, orgs: list[Org]) -> list[Org]:
         """Return the orgs, each with its snapshot where snapshots are to be written."""
         shown = self._config.option.sf_snapshot
         if shown is None:
             return orgs
-        names = slugs((org, org.name, org.location) for org in orgs)
+        # Reports name the files.
+        names = slugs((org, mask(org.name), f"{org.name} {org.location}") for org in orgs)
         return [self._keep(org, Path(shown) / f"{names[org]}.json") if org.readable else org for org in orgs]
 
     def _keep(self, org: Org, path: Path) -> Org:
@@ -175,11 +180,34 @@ class Reading:
     @cached_property
     def _encoded(self) -> dict[str, bytes]:
         assessment = self._config.stash[assessment_key]
-        return {"orgs": snapshot.encode(assessment.orgs), "decisions": decisions.encode(assessment.decisions)}
+        return {
+            "orgs": snapshot.encode(assessment.orgs),
+            "decisions": decisions.encode(assessment.decisions),
+            "tailoring": self._tailoring,
+        }
 
 
 def _assessment(orgs: Iterable[Org], catalogue: Catalogue, decided: Decisions) -> Assessment:
     return Assessment(tuple(replace(org, decisions=decided) for org in orgs), catalogue, decided)
+
+
+def _parts(given: list[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for one in given for part in one.split(",") if part.strip())
+
+
+def with_plugins(config: pytest.Config, catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue with what plugins add to it and change of it, each marked as theirs."""
+    controls = list(catalogue.controls)
+    config.hook.pytest_oauthcontrols_controls(config=config, controls=controls)
+    shipped = {control.id: control for control in catalogue.controls}
+    for number, control in enumerate(controls):
+        if control.id not in shipped:
+            controls[number] = replace(control, origin=control.origin or "a plugin")
+        elif control is not shipped[control.id]:
+            controls[number] = replace(control, overridden=control.overridden or "changed by a plugin")
+    if len({control.id for control in controls}) < len(controls):
+        raise DocumentError("plugins have added two controls with one id")
+    return replace(catalogue, controls=in_order(controls))
 
 
 def check_writable(path: Path, given: str) -> None:
@@ -188,6 +216,18 @@ def check_writable(path: Path, given: str) -> None:
         output.check_writable(path)
     except OSError as error:
         raise pytest.UsageError(f"{given}: cannot be written: {error.strerror}") from None
+
+
+def _told_apart(orgs: list[Org]) -> list[Org]:
+    """Return the orgs; beside the names of those that are called alike stands where each was read, or its number."""
+    names = Counter(org.name for org in orgs)
+    places = Counter((org.name, org.location) for org in orgs)
+    return [
+        replace(org, name=f"{org.name} ({org.location if places[org.name, org.location] == 1 else number})")
+        if names[org.name] > 1
+        else org
+        for number, org in enumerate(orgs, 1)
+    ]
 
 
 def _named(value: str, error: sources.SourceError) -> str:

@@ -11,15 +11,16 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from pytest_oauthcontrols.model import (
-    CONNECTED_APP,
-    EXTERNAL_CLIENT_APP,
-    GLOBAL_OAUTH,
-    OAUTH,
-    OAUTH_POLICIES,
-    ORG,
-    POLICIES,
-)
+CONNECTED_APP = "connected_app"
+EXTERNAL_CLIENT_APP = "external_client_app"
+ORG = "org"
+
+GLOBAL_OAUTH = "ExtlClntAppGlobalOauthSettings"
+OAUTH = "ExtlClntAppOauthSettings"
+OAUTH_POLICIES = "ExtlClntAppOauthConfigurablePolicies"
+POLICIES = "ExtlClntAppConfigurablePolicies"
+OAUTH_TYPES = (GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES)
+"""Types that configure the OAuth of an external client app: an app without any of the three has none."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def decode(content: bytes) -> tuple[Org, ...]:
 def dump(org: Org) -> bytes:
     """Return the content of an org's snapshot."""
     said = _org(org)
-    del said["snapshot"]
+    del said["snapshot"], said["unmasked"]
     return _bytes({"format": FORMAT, "version": VERSION, "sha256": _digest(said), "org": said})
 
 
@@ -78,7 +78,7 @@ def load(content: bytes, file: str) -> Org:
     if not said.get("sha256") or _digest(said.get("org")) != said["sha256"]:
         raise SnapshotError(f"{file}: was changed after it was written; its content has another digest now")
     try:
-        org = _to_org({**said["org"], "snapshot": None})
+        org = _to_org({**said["org"], "snapshot": None, "unmasked": None})
     except (KeyError, TypeError, ValueError):
         org = None
     # An org of which nothing could be read is not kept.
@@ -100,7 +100,7 @@ def _digest(said: Any) -> str:
 
 
 def _org(org: Org) -> dict[str, Any]:
-    fields = {name: getattr(org, name) for name in (*_ORG_FIELDS, "notes", "problems", "snapshot")}
+    fields = {name: getattr(org, name) for name in (*_ORG_FIELDS, "unmasked", "notes", "problems", "snapshot")}
     return {**fields, **_subject(org), "taken_at": org.taken_at.isoformat(), "apps": [_app(app) for app in org.apps]}
 
 
@@ -146,6 +146,7 @@ def _to_org(said: Any) -> Org:
         taken_at=taken_at,
         apps=tuple(_to_app(app) for app in _is(said["apps"], list)),
         snapshot=Snapshot(*said["snapshot"]) if said["snapshot"] else None,
+        unmasked=said["unmasked"],
         **_to_subject(said, ORG),
     )
 
@@ -167,7 +168,7 @@ def _to_app(said: Any) -> App:
     if not app.readable and not app.problems:
         raise ValueError("problems")
     # What every app has, because it follows from the rest.
-    _ = app.oauth, app.client_type
+    _ = app.settings["oauth"], app.settings["client_type"]
     return app
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 import pytest
 
 from pytest_oauthcontrols.acceptance import acceptance
@@ -15,21 +13,19 @@ from pytest_oauthcontrols.model import App, Org
 
 def test_control(app: App, control: Control) -> None:
     """The app is configured as the control recommends."""
-    finding = evaluate(control, app, app.org)
-    if finding.verdict is not Verdict.PASS:
-        conclude(finding)
+    conclude(evaluate(control, app, app.org))
 
 
 def test_org_control(org: Org, control: Control) -> None:
     """The org is configured as the control recommends."""
-    finding = evaluate(control, None, org)
-    if finding.verdict is not Verdict.PASS:
-        conclude(finding)
+    conclude(evaluate(control, None, org))
 
 
-def conclude(finding: Finding) -> NoReturn:
-    """End the test with pytest's outcome for a verdict other than pass."""
+def conclude(finding: Finding) -> None:
+    """End the test with pytest's outcome for the finding's verdict."""
     __tracebackhide__ = True
+    if finding.verdict is Verdict.PASS:
+        return
     if finding.failing:
         accepted = acceptance(finding)
         if accepted is not None:

@@ -337,7 +337,7 @@ def test_any_other_file_is_understood_or_refused(data: st.DataObject) -> None:
 def loaded(said: Any) -> Baseline | None:
     """Return the baseline in results; None where they are refused, with a message that names the file."""
     try:
-        return load(json.dumps(said).encode(), "before.json", CATALOGUE.version, CATALOGUE.rules)
+        return load(json.dumps(said).encode(), "before.json", CATALOGUE.version)
     except BaselineError as error:
         message = str(error)
     assert message.startswith("before.json:1: ")

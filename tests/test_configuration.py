@@ -116,7 +116,7 @@ def test_a_declared_client_type_goes_before_what_callback_urls_suggest(
     """The client type that is declared counts, whatever the app's callback URLs look like or whether they were read."""
     org = configured(tmp_path, f"apps:\n- app: {name}\n  client_type: {client_type}\n")
     app = next(one for one in org.apps if one.name == name)
-    declared = app.client_type
+    declared = app.settings["client_type"]
     assert isinstance(declared, Seen)
     assert (declared.value, declared.source, declared.line) == (client_type, FILE_NAME, 3)
     assert declared.shown == f"{client_type}: declared in the configuration"
@@ -209,7 +209,7 @@ def test_the_later_of_two_matching_patterns_wins(tmp_path: Path, first: str, sec
         tmp_path, f"apps:\n- app: {first}\n  client_type: public\n- app: {second}\n  client_type: private\n"
     )
     app = next(one for one in org.apps if one.name == "Stock_Sync")
-    for setting in (app.client_type, app.settings["declared.client_type"]):
+    for setting in (app.settings["client_type"], app.settings["declared.client_type"]):
         assert isinstance(setting, Seen)
         assert (setting.value, setting.line) == (expected, 5)
     assert not org.notes

@@ -205,6 +205,79 @@ def test_masking_changes_no_verdict(pytester: pytest.Pytester, live: FakeOrg) ->
     assert verdicts[0]["pytest_oauthcontrols/suite.py::test_control[App_0-sbs-acs-008]"] == "fail"
 
 
+# Orgs that are known by a username
+
+
+JANE, JOHN = "jane.doe@acme.example", "john.roe@acme.example"
+
+
+@pytest.fixture(params=[JANE, "jane*"])
+def scope(
+    request: pytest.FixtureRequest, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
+) -> str:
+    """Let the Salesforce CLI know an org by two usernames; return what a waiver and an attestation call the first."""
+    org = str(request.param)
+    monkeypatch.setenv("PATH", str(pytester.path / "bin"), prepend=os.pathsep)
+    host = "https://acme.my.salesforce.com"
+    cli(pytester, {"accessToken": TOKEN}, display={"instanceUrl": host, "accessToken": "x"})
+    salesforce.add(FakeOrg(token=TOKEN, files=files()))
+    waiver = {"control": "ca-pkce", "app": "App_0", "org": org, "owner": "Olga", "reason": "-"}
+    attested = {"control": "org-customer-sso", "org": org, "by": "Willi", "statement": "-", "expires": "2099-12-31"}
+    configure(pytester, waivers=[{**waiver, "expires": "2099-12-31"}], attestations=[attested])
+    return org
+
+
+def decided_of(pytester: pytest.Pytester) -> dict[str, tuple[str | None, str]]:
+    """Return by org why the finding that is waived is accepted, and the verdict of the control that is attested."""
+    rows = json.loads((pytester.path / "out" / "sf-json").read_bytes())["results"]
+    waived = {row["org"]: row["accepted"] for row in rows if (row["app"], row["control"]) == ("App_0", "ca-pkce")}
+    return {row["org"]: (waived[row["org"]], row["verdict"]) for row in rows if row["control"] == "org-customer-sso"}
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_an_org_that_is_called_by_a_username(pytester: pytest.Pytester, scope: str, workers: str) -> None:
+    """The username is masked everywhere, in ids and names of files too; decisions go by the name that was given.
+
+    What the configuration says of its own decisions stands where they are listed, as their owners do.
+    """
+    ran = assess(pytester, JANE, f"--sf-org={JOHN}", "--sf-snapshot=kept", workers)
+    assert ran.where(JOHN) == set()
+    assert ran.where(JANE) == ({"sf-json", "sf-report"} if scope == JANE else set())
+    assert "jane.doe" not in str([*(pytester.path / "kept").iterdir()])
+    assert len([*(pytester.path / "kept").iterdir()]) == 2
+    assert ran.where_whole("j***@acme.example (1)") >= {"sf-json", "sf-report", "sf-sarif", "sf-csv", "output"}
+    assert decided_of(pytester) == {
+        "j***@acme.example (1)": ("waived", "pass"),
+        "j***@acme.example (2)": (None, "manual"),
+    }
+
+
+@pytest.mark.usefixtures("scope")
+def test_an_org_that_is_called_by_a_username_is_shown_where_that_is_asked_for(pytester: pytest.Pytester) -> None:
+    """With --sf-show-identities orgs go by the names that were given; in a snapshot they do in any case."""
+    ran = assess(pytester, JANE, f"--sf-org={JOHN}", "--sf-show-identities", "--sf-snapshot=kept")
+    assert {"sf-json", "sf-report", "sf-sarif", "sf-csv", "sf-markdown", "output", "junit.xml"} <= ran.where_whole(JANE)
+    decided = {JANE: ("waived", "pass"), JOHN: (None, "manual")}
+    assert decided_of(pytester) == decided
+    for path in (pytester.path / "kept").iterdir():
+        assess(pytester, f"./kept/{path.name}")
+        assert decided_of(pytester) == {"j***@acme.example": decided[json.loads(path.read_bytes())["org"]["name"]]}
+
+
+@pytest.mark.parametrize("scope", ["jane*"], indirect=True)
+@pytest.mark.usefixtures("scope")
+def test_a_username_that_nobody_can_log_in_by(pytester: pytest.Pytester) -> None:
+    """If an org cannot be read, or none can, the error masks the username too."""
+    cli(pytester, {"name": "NamedOrgNotFoundError", "message": f"No authorization for {JANE}"}, status=1)
+    result = pytester.runpytest(f"--sf-org={JANE}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = f"{result.stdout.str()}{result.stderr.str()}"
+    assert "j***@acme.example" in said
+    assert "jane.doe" not in said
+    ran = assess(pytester, "demo", f"--sf-org={JANE}")
+    assert ran.where("jane.doe") == set()
+
+
 # Who read which kind of org
 
 

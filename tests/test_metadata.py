@@ -229,7 +229,9 @@ def test_component_that_names_two_apps_belongs_to_neither() -> None:
         }
     )
     assert [
-        app_of(org, name).oauth for name in ("Ledger", "Payslips") if isinstance(app_of(org, name).oauth, Seen)
+        app_of(org, name).settings["oauth"]
+        for name in ("Ledger", "Payslips")
+        if isinstance(app_of(org, name).settings["oauth"], Seen)
     ] == []
     assert any("force-app/Ledger_glbloauth.ecaGlblOauth:3" in problem for app in org.apps for problem in app.problems)
 
@@ -714,8 +716,8 @@ def test_broken_component_never_means_no_oauth(type_name: str, content: str) -> 
         }
     )
     ledger = app_of(org, "Ledger")
-    assert isinstance(ledger.oauth, Unreadable)
-    assert f"force-app/Mystery.{suffix}:" in ledger.oauth.reason
+    assert isinstance(ledger.settings["oauth"], Unreadable)
+    assert f"force-app/Mystery.{suffix}:" in ledger.settings["oauth"].reason
     found = [evaluate(control, ledger, org) for control in CATALOGUE.of(EXTERNAL_CLIENT_APP)]
     assert not [one.control.id for one in found if one.verdict is Verdict.PASS]
     assert not [one.control.id for one in found if "has no OAuth" in one.message]
@@ -730,7 +732,7 @@ def test_app_that_cannot_be_read_is_not_without_oauth(path: str) -> None:
     (app,) = org_of({path: b"<ConnectedApp>"}).apps
     assert not app.readable
     assert app.problems[0].startswith(f"force-app/{path}:1: not well-formed XML")
-    assert isinstance(app.oauth, Unreadable)
+    assert isinstance(app.settings["oauth"], Unreadable)
 
 
 def test_broken_app_stays_though_its_provisioning_is_fine() -> None:
@@ -797,7 +799,7 @@ def test_client_type_follows_from_callback_urls(kind: str, inner: str, client_ty
         org = org_of({PATH: connected_app(f"<oauthConfig>{inner}</oauthConfig>")})
     else:
         org = org_of({"a.ecaGlblOauth": child(GLOBAL_OAUTH, "Stock_Sync", inner)})
-    found = org.apps[0].client_type
+    found = org.apps[0].settings["client_type"]
     assert isinstance(found, Seen)
     assert found.value == client_type
     assert found.shown is not None
@@ -808,7 +810,7 @@ def test_client_type_follows_from_callback_urls(kind: str, inner: str, client_ty
 def test_client_type_is_unknown_without_callback_settings() -> None:
     """The client type of an app whose callback URLs were not read cannot be told."""
     org = org_of({"Ledger.eca": xml("ExternalClientApplication"), "Ledger.ecaOauth": child(OAUTH, "Ledger")})
-    assert isinstance(org.apps[0].client_type, Unreadable)
+    assert isinstance(org.apps[0].settings["client_type"], Unreadable)
 
 
 @pytest.mark.parametrize("prefix", ["", "unpackaged/"])

@@ -160,6 +160,243 @@ def test_control_marker_holds_id_and_severity(pytester: pytest.Pytester, org: Pa
     result.stdout.fnmatch_lines(["*SEEN {'id': 'ca-pkce', 'severity': 'critical'}"])
 
 
+def test_hooks_of_the_project_get_test_functions(pytester: pytest.Pytester, org: Path) -> None:
+    """Each hook about tests is given the suite's cases as those of any test function: parameters, marks, place, all."""
+    pytester.makeconftest(
+        """
+        import pathlib
+        import pytest
+
+        def show(hook, item):
+            assert isinstance(item, pytest.Function)
+            assert item.function is item.obj is item.module.test_control
+            assert item.originalname == "test_control" and item.name == "test_control[Price_Feed-ca-pkce]"
+            assert (item.callspec.params["app"].name, item.callspec.params["control"].id) == ("Price_Feed", "ca-pkce")
+            assert {"Price_Feed-ca-pkce", "control", "cvss_critical"} <= set(item.keywords)
+            assert [mark.name for mark in item.iter_markers()] == ["control", "cvss_critical"]
+            arguments = {name: str(value) for name, value in sorted((item.funcargs or {}).items())}
+            print(f"SEEN {hook}", *arguments.values())
+
+        def pytest_itemcollected(item):
+            if item.callspec.id == "Price_Feed-ca-pkce":
+                show("itemcollected", item)
+
+        def pytest_runtest_logstart(nodeid, location):
+            file, line, name = location
+            source = pathlib.Path(file).read_text("utf-8").splitlines()
+            print("SEEN logstart", source[line].partition("(")[0], name)
+
+        def pytest_runtest_setup(item):
+            show("setup", item)
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_pyfunc_call(pyfuncitem):
+            show("pyfunc_call", pyfuncitem)
+
+        def pytest_runtest_call(item):
+            show("call", item)
+
+        def pytest_runtest_makereport(item, call):
+            show(f"makereport {call.when}", item)
+
+        def pytest_runtest_teardown(item):
+            show("teardown", item)
+        """
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-s", "-k", "Price_Feed-ca-pkce")
+    assert result.parseoutcomes()["failed"] == 1
+    arguments = "<App connected_app Price_Feed> <Control ca-pkce>"
+    seen = [line.partition("SEEN ")[2] for line in result.outlines if "SEEN " in line]
+    assert seen == [
+        "itemcollected",
+        "logstart def test_control test_control[Price_Feed-ca-pkce]",
+        "setup",
+        f"makereport setup {arguments}",
+        f"call {arguments}",
+        f"pyfunc_call {arguments}",
+        f"makereport call {arguments}",
+        f"teardown {arguments}",
+        f"makereport teardown {arguments}",
+    ]
+
+
+def test_hook_may_stand_in_for_the_test(pytester: pytest.Pytester, org: Path) -> None:
+    """A project's pytest_pyfunc_call decides how a case is called, or that it is not."""
+    pytester.makeconftest("def pytest_pyfunc_call(pyfuncitem):\n    return True\n")
+    result = pytester.runpytest("--sf-org=./force-app", "-k", "Price_Feed-ca-pkce")
+    assert result.parseoutcomes()["passed"] == 1
+
+
+@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
+def test_fixtures_for_every_test_apply(pytester: pytest.Pytester, org: Path, scope: str) -> None:
+    """A project's autouse fixtures of any scope are set up for the cases and torn down after them."""
+    pytester.makeconftest(
+        f"""
+        import pytest
+
+        @pytest.fixture(autouse=True, scope="{scope}")
+        def everywhere(request):
+            print("SEEN up", request.scope)
+            yield
+            print("SEEN down", request.node.name)
+        """
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-s", "-k", "ca-pkce")
+    assert (result.parseoutcomes()["passed"], result.parseoutcomes()["failed"]) == (1, 1)
+    times = 2 if scope in ("function", "class") else 1
+    for said in (f"up {scope}", "down "):
+        assert len([line for line in result.outlines if f"SEEN {said}" in line]) == times
+
+
+def test_fixtures_for_every_test_see_the_case(pytester: pytest.Pytester, org: Path) -> None:
+    """An autouse fixture may ask for the case's app and control, record properties and skip or break the case."""
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def everywhere(request, record_property):
+            app, control = request.getfixturevalue("app"), request.getfixturevalue("control")
+            assert (app, control) == (request.node.funcargs["app"], request.node.callspec.params["control"])
+            record_property("owner", f"{app.name}/{control.id}")
+            if control.id == "ca-refresh-token-rotation":
+                pytest.skip("another time")
+            assert control.id != "ca-secret-web-server", "broken"
+        """
+    )
+    controls = "ca-pkce or ca-refresh-token-rotation or ca-secret-web-server"
+    result = pytester.runpytest(
+        "--sf-org=./force-app",
+        "--junitxml=junit.xml",
+        "-ojunit_family=xunit1",
+        "-rsE",
+        "-k",
+        f"Stock_Sync and ({controls})",
+    )
+    counts = result.parseoutcomes()
+    assert (counts["passed"], counts["skipped"], counts["errors"]) == (1, 1, 1)
+    result.stdout.fnmatch_lines(["E * AssertionError: broken", "SKIPPED*another time", "ERROR *ca-secret-web-server*"])
+    result.stdout.no_fnmatch_line("*collection.py*")
+    assert '<property name="owner" value="Stock_Sync/ca-pkce"' in (pytester.path / "junit.xml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("by", ["ini", "hook"])
+def test_fixtures_that_are_asked_for_apply(pytester: pytest.Pytester, org: Path, by: str) -> None:
+    """So do fixtures that the ini or a hook asks for."""
+    pytester.makeini("[pytest]\nusefixtures = noted\n" if by == "ini" else "[pytest]\n")
+    pytester.makeconftest(
+        f"""
+        import pytest
+
+        @pytest.fixture
+        def noted():
+            print("SEEN noted")
+
+        def pytest_itemcollected(item):
+            if {by == "hook"} and "noted" not in item.fixturenames:
+                item.fixturenames.insert(0, "noted")
+        """
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-s", "-k", "Stock_Sync-ca-pkce")
+    assert result.parseoutcomes()["passed"] == 1
+    result.stdout.fnmatch_lines(["*SEEN noted*"])
+
+
+def test_parametrized_fixtures_for_every_test_apply(pytester: pytest.Pytester, org: Path) -> None:
+    """An autouse fixture with parameters runs each case once for each of them."""
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True, params=["first", "second"])
+        def everywhere(request):
+            print("SEEN", request.param)
+        """
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-s", "-k", "Stock_Sync and ca-pkce")
+    assert result.parseoutcomes()["passed"] == 2
+    result.stdout.fnmatch_lines_random(["*SEEN first*", "*SEEN second*"])
+
+
+def test_hooks_of_fixtures_see_parameters(pytester: pytest.Pytester, org: Path) -> None:
+    """Hooks that are told of fixtures are told of the cases' parameters."""
+    pytester.makeconftest(
+        """
+        def pytest_fixture_setup(fixturedef, request):
+            print("SEEN up", fixturedef.argname, request.param)
+
+        def pytest_fixture_post_finalizer(fixturedef):
+            print("SEEN down", fixturedef.argname)
+        """
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-s", "-k", "Stock_Sync-ca-pkce")
+    assert result.parseoutcomes()["passed"] == 1
+    result.stdout.fnmatch_lines(["*SEEN up app <App connected_app Stock_Sync>", "SEEN up control <Control ca-pkce>"])
+    result.stdout.fnmatch_lines_random(["*SEEN down app", "*SEEN down control"])
+
+
+def test_setup_is_shown(pytester: pytest.Pytester, org: Path) -> None:
+    """--setup-show and --setup-plan show the cases' parameters; a plan runs nothing."""
+    shown = pytester.runpytest("--sf-org=./force-app", "--setup-show", "-k", "Price_Feed-ca-pkce")
+    shown.stdout.fnmatch_lines(
+        ["*SETUP*app?*Price_Feed*", "*SETUP*control?*ca-pkce*", "*test_control?Price_Feed-ca-pkce?*fixtures used*"]
+    )
+    assert shown.parseoutcomes()["failed"] == 1
+    planned = pytester.runpytest("--sf-org=./force-app", "--setup-plan", "-k", "Price_Feed-ca-pkce")
+    planned.stdout.fnmatch_lines(["*SETUP*app?*Price_Feed*", "*SETUP*control?*ca-pkce*"])
+    assert planned.ret == pytest.ExitCode.OK
+
+
+def test_marks_of_the_project_apply(pytester: pytest.Pytester, org: Path) -> None:
+    """A project may skip cases with a mark of pytest's, and choose them by a mark of its own."""
+    pytester.makeini("[pytest]\nmarkers = board: what the board asks for\n")
+    pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                if item.callspec.params["control"].id == "ca-pkce":
+                    item.add_marker("board")
+                if "Price_Feed" in item.name:
+                    item.add_marker(pytest.mark.skip(reason="to be switched off"))
+        """
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-m", "board", "-rs", "-k", "test_control")
+    assert (result.parseoutcomes()["passed"], result.parseoutcomes()["skipped"]) == (1, 1)
+    result.stdout.fnmatch_lines(["SKIPPED*to be switched off"])
+
+
+def test_options_that_order_and_time_cases(pytester: pytest.Pytester, org: Path) -> None:
+    """--ff runs first what failed, -x stops there, and --durations times the cases."""
+    pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce")
+    first = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce", "--ff", "-v")
+    order = [line.partition(" ")[0] for line in first.outlines if re.search(r"ca-pkce\] (PASSED|FAILED)", line)]
+    assert order == [f"{SUITE}::test_control[{app}-ca-pkce]" for app in ("Price_Feed", "Stock_Sync")]
+    stopped = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce", "--ff", "-x")
+    assert stopped.parseoutcomes()["failed"] == 1
+    assert "passed" not in stopped.parseoutcomes()
+    timed = pytester.runpytest("--sf-org=./force-app", "-k", "Stock_Sync-ca-pkce", "--durations=0", "-vv")
+    timed.stdout.fnmatch_lines(["*s call *test_control?Stock_Sync-ca-pkce?"])
+
+
+@pytest.mark.parametrize("dist", ["load", "loadscope", "loadfile", "loadgroup", "worksteal", "each"])
+def test_every_distribution_runs_the_cases(pytester: pytest.Pytester, org: Path, dist: str) -> None:
+    """However xdist hands out tests, each case runs."""
+    pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.xdist_group(item.originalname))
+        """
+    )
+    result = pytester.runpytest("--sf-org=./force-app", "-n2", f"--dist={dist}", "-k", "ca-pkce")
+    times = 2 if dist == "each" else 1
+    assert (result.parseoutcomes()["passed"], result.parseoutcomes()["failed"]) == (times, times)
+
+
 def test_ids_of_collect_only_can_be_typed_back(pytester: pytest.Pytester, org: Path) -> None:
     """Every id that --collect-only prints runs exactly that case."""
     every = ids(pytester.runpytest("--sf-org=./force-app", "--collect-only", "-q"))

@@ -23,9 +23,11 @@ from pytest_oauthcontrols.catalogue import load
 from pytest_oauthcontrols.configuration import CLIENT_TYPES, CRITICALITIES, FILE_NAME, GATES, PURPOSES
 from pytest_oauthcontrols.configuration import load as load_configuration
 from pytest_oauthcontrols.credentials import _METHODS
+from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.document import DocumentError
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.model import ORG
+from pytest_oauthcontrols.selection import FRAMEWORKS
 from pytest_oauthcontrols.settings import _SCOPE_BY_ALIAS, SCOPES
 from pytest_oauthcontrols.sources import DEMO
 
@@ -51,9 +53,11 @@ def renewed(text: str) -> str:
         "control_of_the_org": sorted(one.id for one in CATALOGUE.controls if one.applies_to == (ORG,)),
         "criticality": CRITICALITIES,
         "factor": CATALOGUE.factors,
+        "framework": FRAMEWORKS,
         "gate": GATES,
         "purpose": PURPOSES,
         "scope": SCOPES,
+        "severity": [one.value for one in Severity],
     }
     for name, values in lists.items():
         definitions[name]["enum"] = list(values)
@@ -139,6 +143,7 @@ ATTESTATION: dict[str, Any] = {
     "by": "John Roe",
     "expires": DAY,
 }
+OVERRIDE: dict[str, Any] = {"control": "ca-pkce", "severity": "medium", "reason": "All of our clients are private."}
 FACTOR_ATTESTED = {"factor": FACTOR, **without(ATTESTATION, "control")}
 LOGINS = {key: {one.name: "x" for one in fields(method)} for key, method in _METHODS.items()}
 OPTIONAL = {(key, one.name) for key, method in _METHODS.items() for one in fields(method) if one.default is not MISSING}
@@ -171,6 +176,13 @@ GOOD = [
     dumped("attestations", ATTESTATION, ATTESTATION | {"org": "prod", "evidence": "https://wiki.example/mfa"}),
     dumped("attestations", ATTESTATION | {"control": "ca-pkce", "app": "*"}),
     dumped("attestations", FACTOR_ATTESTED, FACTOR_ATTESTED | {"app": "Nightly_*", "org": "prod"}),
+    # Controls of a project's own, which tests may state
+    *(dumped("waivers", waiver | {"control": "acme-rule"}) for waiver in (WAIVER, without(WAIVER, "app"))),
+    dumped("attestations", ATTESTATION | {"control": "acme-rule-2"}),
+    "controls: []\noverrides: []\nselect: []\nignore: []\n",
+    dumped("overrides", OVERRIDE, OVERRIDE | {"control": "org-idp-mfa"}),
+    dumped("overrides", {**without(OVERRIDE, "severity"), "not_applicable_when": {"client_type": {"is": "private"}}}),
+    *(f"{key}: [core, shr, sbs, own, ca-pkce, 'eca-*', 'acme-*', acme-rule]\n" for key in ("select", "ignore")),
 ]
 
 REFUSED = [
@@ -241,10 +253,28 @@ REFUSED = [
     ),
     *(dumped("attestations", FACTOR_ATTESTED | {key: None}) for key in ("app", "control", "evidence")),
     dumped("attestations", ATTESTATION | {"factor": FACTOR}),
+    # Controls of a project's own, overrides and selections
+    *(dumped("waivers", WAIVER | {"control": control}) for control in ("acme", "acme-", "ACME-rule", "org-rule")),
+    dumped("waivers", WAIVER | {"control": FACTOR}),
+    *(f"controls: {said}\n" for said in ("acme-rule.yaml", "[acme-rule]", "[acme-rule.yml]", "[7]", "[{}]")),
+    "controls: [no-such-file.yaml]\n",
+    *(dumped("overrides", without(OVERRIDE, key)) for key in OVERRIDE),
+    *(dumped("overrides", OVERRIDE | {key: said}) for key in OVERRIDE for said in (None, " ", 7, ["A"])),
+    *(dumped("overrides", OVERRIDE | {"control": control}) for control in ("readable", "acme-rule", "ca-pkcee")),
+    *(dumped("overrides", OVERRIDE | {"not_applicable_when": said}) for said in (None, {}, [], "always")),
+    dumped("overrides", OVERRIDE | {"cvss": {"severity": "medium", "range": [4.0, 5.0]}}),
+    dumped("overrides", OVERRIDE | {"not_applicable_when": {"client_tipe": {"is": "private"}}}),
+    *(
+        f"{key}: {said}\n"
+        for key in ("select", "ignore")
+        for said in ("core", "[cor]", "[readable]", "[ca-pkcee]", "[{}]", "[7]", "['']", "[ACME]")
+    ),
     # More than a key or a value
     *("orgs: {prod: {cli: 1:30}}\n", "apps: [&a {app: A, purpose: iot}, {<<: *a, app: B}]\n"),
 ]
 
+OTHER_FILES = "what stands in other files is not known to the schema"
+CONDITION = "the vocabulary of conditions is the loader's"
 TWICE = "editors look for keys that stand twice by themselves"
 TEXT = "by YAML 1.2, which editors go by, it is a text"
 MERGED = "editors put what << names in its place"
@@ -255,6 +285,8 @@ UNSEEN = {
     "orgs:\n  prod:\n    cli: yes\n": TEXT,
     "orgs:\n  prod:\n    username: x\n    password: 2026-01-05\n": TEXT,
     "orgs: {prod: {cli: 1:30}}\n": TEXT,
+    "controls: [no-such-file.yaml]\n": OTHER_FILES,
+    dumped("overrides", OVERRIDE | {"not_applicable_when": {"client_tipe": {"is": "private"}}}): CONDITION,
     "apps: [&a {app: A, purpose: iot}, {<<: *a, app: B}]\n": MERGED,
 }
 """What the loader refuses and a schema cannot know of, and why."""
@@ -390,6 +422,21 @@ CONFIGURATIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
             gaps=TEXTS,
         ),
         "gate": st.sampled_from(GATES),
+        "overrides": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "control": OF_APPS | OF_ORG,
+                    "severity": st.sampled_from([one.value for one in Severity]),
+                    "reason": TEXTS,
+                }
+            ),
+            max_size=2,
+            unique_by=lambda one: one["control"],
+        ),
+        **dict.fromkeys(
+            ("select", "ignore"),
+            st.lists(st.sampled_from([*FRAMEWORKS, "ca-pkce", "acme-rule", "*-pkce", "[ab]*"]), max_size=2),
+        ),
         "waivers": entries({"control": OF_APPS, "app": TEXTS, **WAIVED}, org=TEXTS, ticket=TEXTS)
         | entries({"control": OF_ORG, **WAIVED}, org=TEXTS, ticket=TEXTS)
         | entries({"control": st.just("readable"), **WAIVED}, app=TEXTS, org=TEXTS),

@@ -1,0 +1,28 @@
+"""How a test of a project states what a control finds, where an assertion does not say it."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from pytest_oauthcontrols.catalogue import Verdict
+from pytest_oauthcontrols.model import Setting
+
+
+class Stated(Exception):
+    """What a control finds."""
+
+    def __init__(self, verdict: Verdict, message: str, evidence: tuple[Setting, ...]) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        self.evidence = evidence
+
+
+def state(verdict: Verdict | str, message: str, *evidence: Setting) -> NoReturn:
+    """End the test of a control with a verdict, which may be given as its text: `state("manual", "...")`.
+
+    `message` is a sentence that says what is found. The evidence is every setting that the test has looked at, unless
+    some is given: `app.examine("oauthConfig.callbackUrl")`, or a `Seen` of what was found elsewhere. A pass needs some.
+
+    Raises `ValueError` for another verdict.
+    """
+    raise Stated(Verdict(verdict), message, evidence)
