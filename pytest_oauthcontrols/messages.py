@@ -12,7 +12,7 @@ from pytest_oauthcontrols.acceptance import waiver_of
 from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.drift import change_of, since
 from pytest_oauthcontrols.evaluation import Finding, shown_value
-from pytest_oauthcontrols.model import Absent, Org, Seen, Setting
+from pytest_oauthcontrols.model import Absent, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.risk import in_context, seen
 
 _WIDTH = 78
@@ -62,9 +62,9 @@ def describe(setting: Setting) -> str:
 
 def where(setting: Setting) -> str:
     """Return the file and line, or the API, that showed a setting; empty where nothing did."""
-    if isinstance(setting, Seen):
-        return plain(setting.source if setting.line is None else f"{setting.source}:{setting.line}")
-    return plain(setting.source) if isinstance(setting, Absent) else ""
+    if isinstance(setting, Unreadable):
+        return ""
+    return plain(setting.source if setting.line is None else f"{setting.source}:{setting.line}")
 
 
 def explain(finding: Finding) -> str:
@@ -72,7 +72,9 @@ def explain(finding: Finding) -> str:
     control, app = finding.control, finding.app
     lines = [title(finding), ""]
     lines += _row("control", f"{control.id}: {control.name}")
+    lines += _row("stated at", control.origin)
     lines += _row("severity", f"{control.severity.value}, CVSS {control.cvss_range} ({control.basis})")
+    lines += _row("overridden", control.overridden)
     if app is not None:
         lines += _row("app", f"{app.label} ({app.name}, {app.kind.replace('_', ' ')})")
     lines += _row("org", f"{finding.org.name}, {origin(finding.org)}")
@@ -103,15 +105,11 @@ def _risk(finding: Finding) -> Iterator[str]:
             yield from _row("", f"{verb}: {condition.says}")
             settings = list(seen(finding, condition))
             for setting in settings[:_SETTINGS]:
-                yield from _row("", f"  {describe(setting)}")
+                yield from _wrapped(describe(setting), f"{_INDENT}  ", f"{_INDENT}    ")
             if len(settings) > _SETTINGS:
                 yield f"{_INDENT}  and {len(settings) - _SETTINGS} more"
     for condition in risk.unseen:
-        factors = "".join(
-            f" (The factor {factor} {'shows it' if shows else 'rules it out'}.)"
-            for factor, shows in condition.factors.items()
-        )
-        yield from _row("", f"not seen: {condition.says}{factors}")
+        yield from _row("", f"not seen: {condition.with_factors}")
 
 
 def _decided(finding: Finding) -> Iterator[str]:
@@ -127,11 +125,16 @@ def _decided(finding: Finding) -> Iterator[str]:
 
 
 def _row(name: str, text: str) -> list[str]:
+    """Return the lines of a row; none where there is nothing to say."""
+    return _wrapped(plain(text), f"{name:<13}", _INDENT)
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
     return textwrap.wrap(
-        plain(text),
+        text,
         _WIDTH,
-        initial_indent=f"{name:<13}",
-        subsequent_indent=_INDENT,
+        initial_indent=first,
+        subsequent_indent=others,
         break_long_words=False,
         break_on_hyphens=False,
     )

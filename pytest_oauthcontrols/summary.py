@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from importlib.metadata import version
+from operator import attrgetter
 from typing import TypeVar
 
 from pytest_oauthcontrols.acceptance import Accepted, acceptance
@@ -16,7 +17,7 @@ from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.drift import change_of, gone, known_as
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import origin, plain
-from pytest_oauthcontrols.model import CONNECTED_APP, App, Org
+from pytest_oauthcontrols.model import CONNECTED_APP, Org
 from pytest_oauthcontrols.reports.results import DISTRIBUTION
 from pytest_oauthcontrols.review import notices
 
@@ -24,6 +25,7 @@ _WORST_APPS = 5
 _NOTES = 3
 _DIFFERENCES = 10
 _HANGING = " " * 4
+_ELSEWHERE = "all of them in the results file (--sf-json)"
 
 _SEVERITIES = {Severity.CRITICAL: "red", Severity.HIGH: "yellow", Severity.MEDIUM: "", Severity.LOW: ""}
 _VERDICTS = {Verdict.FAIL: "red", Verdict.UNVERIFIABLE: "yellow"}
@@ -114,16 +116,15 @@ def reading(org: Org) -> str:
     by = "" if org.user is None else plain(f" by {org.user}")
     api = None if org.api_version is None else f"API {org.api_version}"
     known = ", ".join(filter(None, (org.environment, api, f"sha256 {org.sha256[:12]}")))
-    return f"{plain(org.name)}: {apps_in_words(org)}, read {when}{by} from {origin(org)} ({known})"
+    return f"{plain(org.name)}: {_apps(org)}, read {when}{by} from {origin(org)} ({known})"
 
 
-def apps_in_words(org: Org) -> str:
+def _apps(org: Org) -> str:
     """Return how many apps of which kind an org has."""
+    if not org.apps:
+        return "0 apps"
     connected = sum(app.kind == CONNECTED_APP for app in org.apps)
-    external = len(org.apps) - connected
-    return (
-        f"{_count(len(org.apps), 'app')} ({connected} connected, {external} external client)" if org.apps else "0 apps"
-    )
+    return f"{_count(len(org.apps), 'app')} ({connected} connected, {len(org.apps) - connected} external client)"
 
 
 def _count(number: int, noun: str) -> str:
@@ -137,6 +138,7 @@ def summary(assessment: Assessment, findings: Iterable[Finding], cut_short: str 
     """
     found = list(findings)
     yield from partial(assessment, found, cut_short)
+    yield from _tailored(assessment)
     for org in assessment.orgs:
         yield from _org(org, [finding for finding in found if finding.org is org])
     failing = [finding for finding in found if finding.failing]
@@ -154,8 +156,22 @@ def summary(assessment: Assessment, findings: Iterable[Finding], cut_short: str 
 def partial(assessment: Assessment, findings: list[Finding], cut_short: str | None) -> Iterator[Line]:
     """Yield that the run ended before its last case, where it did."""
     if cut_short is not None:
-        of = f"{len(findings)} of {_count(len(assessment.cases), 'case')}"
+        of = f"{len(findings)} of {_count(assessment.number_of_cases, 'case')}"
         yield _line(("partial", "yellow"), plain(f": {of} ran: {cut_short}"))
+
+
+def _tailored(assessment: Assessment) -> Iterator[Line]:
+    """Yield what the run leaves out of the catalogue, and what it says otherwise than the published pages."""
+    catalogue = assessment.catalogue
+    if catalogue.left_out:
+        yield Line(f"left out: {len(catalogue.left_out)} of {_count(len(catalogue.controls), 'control')}")
+    for why, number in Counter(catalogue.left_out.values()).items():
+        yield Line(plain(f"  {number} {why}"))
+    for asked, by in catalogue.unmatched:
+        yield Line(plain(f"{by}: '{asked}' matches no control of this run"))
+    for control in catalogue.controls:
+        if control.overridden:
+            yield Line(plain(f"overridden: {control.id}: {control.overridden}"))
 
 
 def _org(org: Org, findings: list[Finding]) -> Iterator[Line]:
@@ -164,13 +180,11 @@ def _org(org: Org, findings: list[Finding]) -> Iterator[Line]:
         yield _line(plain(f"{org.name}: "), ("could not be read", "red"), ", so nothing of it was assessed")
         return
     verdicts = Counter(finding.verdict for finding in findings)
-    yield Line(plain(f"{org.name}: {apps_in_words(org)}, {_count(len(findings), 'case')}"))
+    yield Line(plain(f"{org.name}: {_apps(org)}, {_count(len(findings), 'case')}"))
     if not org.apps:
         yield Line("  0 apps were found: nothing but the org's own settings was assessed")
     counts = (
-        (f"{verdicts[verdict]} {verdict.value.replace('_', ' ')}", _VERDICTS.get(verdict, "") if number else "")
-        for verdict in Verdict
-        for number in [verdicts[verdict]]
+        _counted(verdicts[verdict], verdict.value.replace("_", " "), _VERDICTS.get(verdict, "")) for verdict in Verdict
     )
     yield _line("  ", *_listed(counts))
     if org.api_calls:
@@ -186,14 +200,16 @@ def _org(org: Org, findings: list[Finding]) -> Iterator[Line]:
         yield Line(f"  and {_count(len(org.notes) - _NOTES, 'note')} more, {_ELSEWHERE}")
 
 
-_ELSEWHERE = "all of them in the results file (--sf-json)"
-
-
 def _severities(counts: Counter[Severity]) -> Iterator[str | tuple[str, str]]:
     """Yield how many there are of each severity, where there are any."""
     yield from _listed(
-        (f"{counts[severity]} {severity.value}", _SEVERITIES[severity]) for severity in Severity if counts[severity]
+        _counted(counts[severity], severity.value, _SEVERITIES[severity]) for severity in Severity if counts[severity]
     )
+
+
+def _counted(number: int, word: str, colour: str) -> tuple[str, str]:
+    """Return a count with its word, in colour where there is anything to count."""
+    return f"{number} {word}", colour if number else ""
 
 
 def gate(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
@@ -205,7 +221,7 @@ def gate(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
         fails = len(failing) - accepted.total()
         yield _line(
             f"gate: {decisions.gate}: ",
-            (f"{fails} of {len(failing)} fail the run", "red" if fails else ""),
+            _counted(fails, f"of {len(failing)} fail the run", "red"),
             *(f", {accepted[how]} {how.value}" for how in Accepted if accepted[how]),
         )
 
@@ -218,10 +234,7 @@ def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
     changes = Counter(change_of(finding) for finding in findings if finding.failing)
     became = gone(assessment, findings)
     changes.update(one.change for one in became)
-    counts = (
-        (f"{changes[change]} {change.value}", "red" if change is Change.NEW and changes[change] else "")
-        for change in Change
-    )
+    counts = (_counted(changes[change], change.value, "red" if change is Change.NEW else "") for change in Change)
     yield _line(plain(f"since {baseline.file}: "), *_listed(counts))
     for org in assessment.orgs:
         if known_as(org, baseline) is None:
@@ -332,12 +345,8 @@ def _same(finding: Finding) -> tuple[str, str, str]:
 
 def _worst(assessment: Assessment, failing: list[Finding]) -> Iterator[Line]:
     """Yield the apps that are configured worst."""
-
-    def name(app: App) -> str:
-        return app.name
-
     of_apps = ((finding.app, finding.control.severity) for finding in failing if finding.app is not None)
-    worst = worst_first(of_apps, name)[:_WORST_APPS]
+    worst = worst_first(of_apps, attrgetter("name"))[:_WORST_APPS]
     if worst:
         yield Line("worst apps:")
     for app, counts in worst:

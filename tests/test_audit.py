@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -264,7 +265,7 @@ def test_first_screen_says_what_was_read(opened: Open, decided: Run) -> None:
     """Org, when and how it was read, by whom, by what, and the digests stand on the first screen."""
     page = opened(decided)
     (org,) = decided[1]["orgs"]
-    screen = page.locator("#view-overview")
+    screen = page.locator("#overview")
     expect(screen).to_be_visible()
     facts = dict(zip(texts(screen.locator("dt")), texts(screen.locator("dd")), strict=True))
     assert facts["Read on"] == f"{datetime.fromisoformat(org['taken_at']):%Y-%m-%d %H:%M:%S} UTC"
@@ -272,7 +273,7 @@ def test_first_screen_says_what_was_read(opened: Open, decided: Run) -> None:
     assert facts["SHA-256 of the catalogue"] == decided[1]["catalogue"]["sha256"]
     assert facts["Tool"] == f"pytest-oauthcontrols {decided[1]['tool']['version']}"
     assert facts["Catalogue"] == f"{decided[1]['catalogue']['version']}, 65 controls"
-    assert facts["Apps"] == "12, of which assessed: 8 connected apps, 4 external client apps"
+    assert facts["Apps"] == "12 (8 connected, 4 external client)"
     assert {facts[name] for name in ("Kind of org", "Read by")} == {"not known: files do not tell"}
     box = page.get_by_text("SHA-256 of the catalogue").bounding_box()
     assert box is not None
@@ -299,7 +300,7 @@ def test_first_screen_of_a_live_org(opened: Open, demo: Run, tmp_path: Path) -> 
     results = [{**row, "org": "prod"} for row in demo[1]["results"]]
     file = tmp_path / "audit.html"
     file.write_bytes(encode({**demo[1], "orgs": [live], "results": results}, load()))
-    screen = opened((file, demo[1])).locator("#view-overview")
+    screen = opened((file, demo[1])).locator("#overview")
     facts = dict(zip(texts(screen.locator("dt")), texts(screen.locator("dd")), strict=True))
     assert facts["Org id"] == "00D5g000000AbcdEAC"
     assert facts["Kind of org"] == "production"
@@ -324,14 +325,14 @@ def test_first_screen_counts_what_was_found(opened: Open, decided: Run) -> None:
         assert numbers == [*(sum(row["verdict"] == verdict for row in own) for verdict in LETTERS), len(own)]
     assert counted["high", "unverifiable"] > 1
     page.locator(".counts tbody tr", has_text="high").locator("a").nth(1).click()
-    expect(page.locator("#view-findings")).to_be_visible()
+    expect(page.locator("#findings")).to_be_visible()
     assert shown_results(page) == counted["high", "unverifiable"]
     expect(page.locator("#findings-form [name=severity]")).to_have_value("high")
 
 
 def test_first_screen_says_what_was_not_assessed(opened: Open, decided: Run) -> None:
     """Every control with a result that is no judgement is named, and the numbers add up."""
-    lines = opened(decided).locator("#view-overview .list tbody tr")
+    lines = opened(decided).locator("#overview .list tbody tr")
     numbers: Counter[str] = Counter()
     named = set()
     for line in lines.all():
@@ -351,16 +352,20 @@ def test_what_could_not_be_read_goes_first(opened: Open, tmp_path: Path) -> None
     for name in ("Broken", "Torn"):
         (tmp_path / "force-app" / f"{name}.connectedApp").write_text("<ConnectedApp", "utf-8")
     page = opened(run(tmp_path, "--sf-org=./force-app", "--sf-org=demo", "--sf-org=./nowhere"))
-    first, second = texts(page.locator("#view-overview .list tbody tr"))[:2]
+    first, second = texts(page.locator("#overview .list tbody tr"))[:2]
     for line in (first, second):
         assert "unverifiable critical" in line
         assert line.endswith("readable")
     assert "nowhere" in first + second
     assert "Broken, Torn: " in first + second
-    expect(page.locator("section.org", has_text="nowhere")).to_contain_text("This org could not be read")
+    unread = page.locator("section.org", has_text="nowhere")
+    expect(unread).to_contain_text("This org could not be read, so nothing of it was assessed.")
+    expect(unread).to_contain_text("there is no such file or folder")
+    expect(unread.locator("dl, table")).to_have_count(0)
+    expect(page.locator("section.org dl")).to_have_count(2)
     page.goto(f"{page.url.partition('#')[0]}#matrix&org=force-app")
-    assert texts(page.locator("#matrix thead a"))[-1] == "readable C"
-    expect(page.locator("#matrix td[data-row]")).to_have_text(["UC", "UC"])
+    assert texts(page.locator("#matrix-shown thead a"))[-1] == "readable C"
+    expect(page.locator("#matrix-shown td[data-row]")).to_have_text(["UC", "UC"])
 
 
 def test_partial_run_says_so(opened: Open, tmp_path: Path, demo: Run) -> None:
@@ -372,14 +377,37 @@ def test_partial_run_says_so(opened: Open, tmp_path: Path, demo: Run) -> None:
     expect(opened(demo).locator("header .banner")).to_have_count(0)
 
 
+def test_apps_without_a_result_are_counted(opened: Open, tmp_path: Path) -> None:
+    """Where not all apps of an org have results, as only a part was run, it says how many have."""
+    page = opened(run(tmp_path, "--sf-org=demo", "-k", "eca-pkce"))
+    expect(page.locator("section.org .facts")).to_contain_text(
+        "12, of which 4 have results (0 connected, 4 external client)"
+    )
+
+
+def test_what_the_baseline_lacks(opened: Open, tmp_path: Path) -> None:
+    """It says which orgs, and how many cases, are not in the baseline, so that what they find counts as new."""
+    run(tmp_path, "--sf-org=demo", "-k", "not pkce")
+    (tmp_path / "results.json").rename(tmp_path / "baseline.json")
+    (tmp_path / "force-app").mkdir()
+    (tmp_path / "force-app" / "One.connectedApp").write_text(APP.format("One"), "utf-8")
+    page = opened(run(tmp_path, "--sf-org=demo", "--sf-org=./force-app", "--sf-baseline=baseline.json"))
+    expect(page.locator("#overview")).to_contain_text("force-app is not in it, so everything that fails there is new.")
+    expect(page.locator("#overview")).to_contain_text(
+        "It lacks 12 cases that did not run: what they find counts as new."
+    )
+
+
 def test_without_scripts(opened: Open, decided: Run) -> None:
     """Without scripts the first screen, the decisions and the coverage can be read, and it says what is missing."""
     page = opened(decided, java_script_enabled=False)
     expect(page.get_by_text("Scripts are off.")).to_be_visible()
     for visible in ("Org demo", "What was not assessed, and why", "Jane Doe", "Coverage: every control"):
         expect(page.get_by_text(visible).first).to_be_visible()
-    for hidden in ("#view-matrix", "#view-findings", "nav .scripted"):
+    for hidden in ("#matrix", "#findings", "nav .scripted"):
         assert not any(one.is_visible() for one in page.locator(hidden).all())
+    page.get_by_role("link", name="Coverage").click()
+    expect(page.locator("#coverage h2")).to_be_in_viewport()
 
 
 # The matrix
@@ -389,7 +417,7 @@ def test_without_scripts(opened: Open, decided: Run) -> None:
 def test_matrix_is_what_was_found(opened: Open, decided: Run, kind: str) -> None:
     """Each cell says verdict, severity and acceptance in letters, whatever its colour; columns are the kind's."""
     page = opened(decided, f"matrix&kind={kind}")
-    grid = page.locator("#matrix table")
+    grid = page.locator("#matrix-shown table")
     header = [one.rsplit(" ", 1) for one in texts(grid.locator("thead a"))]
     assert [name for name, _ in header] == [control.id for control in load().of(kind)]
     found = {(row["app"], row["control"]): row for row in decided[1]["results"] if row["kind"] == kind}
@@ -415,7 +443,7 @@ def test_matrix_colours_verdict_and_severity(opened: Open, decided: Run) -> None
     page = opened(decided, "matrix")
     script = "cells => cells.map(one => [one.textContent, getComputedStyle(one).backgroundColor])"
     colours: dict[str, set[str]] = {}
-    for text, colour in page.locator("#matrix td > span").evaluate_all(script):
+    for text, colour in page.locator("#matrix-shown td > span").evaluate_all(script):
         colours.setdefault(text.rstrip("*"), set()).add(colour)
     assert {"FC", "FH", "UC", "P", "M", "fC", "\N{EN DASH}"} <= colours.keys()
     assert all(len(some) == 1 for some in colours.values())
@@ -429,7 +457,7 @@ def test_matrix_by_keyboard(opened: Open, decided: Run) -> None:
     page.keyboard.press("Tab")
     active = "document.activeElement"
     assert page.evaluate(f"{active}.closest('td') !== null")
-    expect(page.locator("#matrix [tabindex='0']")).to_have_count(1)
+    expect(page.locator("#matrix-shown [tabindex='0']")).to_have_count(1)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     place = page.evaluate(f"[{active}.parentElement.rowIndex, {active}.cellIndex, {active}.ariaLabel]")
@@ -444,30 +472,30 @@ def test_matrix_by_keyboard(opened: Open, decided: Run) -> None:
     assert page.evaluate(f"[{active}.parentElement.rowIndex, {active}.cellIndex, {active}.ariaLabel]") == place
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
-    expect(page.locator("#view-page h2")).to_be_focused()
+    expect(page.locator("#page h2")).to_be_focused()
 
 
 def test_matrix_is_paged_and_keeps_its_heads(opened: Open, big: Run) -> None:
     """Of 1,250 apps 50 are shown at a time, worst first; header and names stay when it scrolls; apps can be found."""
     page = opened(big, "matrix")
-    expect(page.locator("#matrix tbody tr")).to_have_count(50)
-    corner = page.locator("#matrix .corner").bounding_box()
+    expect(page.locator("#matrix-shown tbody tr")).to_have_count(50)
+    corner = page.locator("#matrix-shown .corner").bounding_box()
     page.locator(".matrix").evaluate("one => one.scrollTo(400, 600)")
     assert page.locator(".matrix").evaluate(
         "one => [one.scrollLeft > 0 || one.scrollWidth === one.clientWidth, one.scrollTop]"
     ) == [True, 600]
-    assert page.locator("#matrix .corner").bounding_box() == corner
+    assert page.locator("#matrix-shown .corner").bounding_box() == corner
     page.locator("#matrix-pager").get_by_text("Next").click()
     expect(page.locator("#matrix-status")).to_contain_text("showing 51 to 100")
     page.locator("#matrix-form [name=find]").fill("app_0777")
-    expect(page.locator("#matrix tbody tr")).to_have_count(1)
-    expect(page.locator("#matrix tbody th")).to_contain_text("App 0777")
+    expect(page.locator("#matrix-shown tbody tr")).to_have_count(1)
+    expect(page.locator("#matrix-shown tbody th")).to_contain_text("App 0777")
 
 
 def test_controls_of_the_org_are_a_list(opened: Open, decided: Run) -> None:
     """What the org's own controls say stands in a list of its own."""
     page = opened(decided, "matrix&kind=org")
-    listed = texts(page.locator("#matrix tbody td:nth-child(3)"))
+    listed = texts(page.locator("#matrix-shown tbody td:nth-child(3)"))
     assert sorted(listed) == sorted(row["control"] for row in decided[1]["results"] if row["kind"] is None)
 
 
@@ -478,11 +506,11 @@ def test_findings_are_sorted_by_score(opened: Open, decided: Run) -> None:
     """The list begins with the highest score in context, and can go by the published range instead."""
     page = opened(decided, "findings")
     rows = [row for row in decided[1]["results"] if failing(row)]
-    scores = [float(one) for one in texts(page.locator("#findings .score b"))]
+    scores = [float(one) for one in texts(page.locator("#findings-shown .score b"))]
     assert scores == sorted((score(row) for row in rows), reverse=True)
     page.locator("[name=sort]").select_option("base")
     script = "lines => lines.map(one => one.querySelector('a[href^=\"#control\"]').textContent)"
-    controls = page.locator("#findings tbody tr").evaluate_all(script)
+    controls = page.locator("#findings-shown tbody tr").evaluate_all(script)
     base = {row["control"]: row["score"] for row in rows}
     assert [base[control] for control in controls] == sorted((row["score"] for row in rows), reverse=True)
 
@@ -519,7 +547,7 @@ def test_filters(opened: Open, decided: Run, filters: str, wanted: Callable[[dic
     number = sum(map(wanted, rows))
     assert number != 0 or "nowhere" in filters
     assert shown_results(page) == number
-    expect(page.locator("#findings tbody tr")).to_have_count(min(number, 100))
+    expect(page.locator("#findings-shown tbody tr")).to_have_count(min(number, 100))
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#findings-status")).to_have_text(f"{sum(map(failing, rows))} of {len(rows)} results")
 
@@ -539,34 +567,51 @@ def test_fields_filter_and_are_kept_in_the_link(opened: Open, decided: Run) -> N
         and row["severity"] == "high"
         and "refresh" in json.dumps([row["control"], row["message"], row["evidence"]]).lower()
     ]
-    expect(page.locator("#findings tbody tr")).to_have_count(len(rows))
+    expect(page.locator("#findings-shown tbody tr")).to_have_count(len(rows))
     page.reload()
-    expect(page.locator("#findings tbody tr")).to_have_count(len(rows))
+    expect(page.locator("#findings-shown tbody tr")).to_have_count(len(rows))
     expect(page.locator("[name=q]")).to_have_value("refresh")
 
 
 def test_findings_are_paged(opened: Open, big: Run) -> None:
     """A hundred findings are shown at a time, and the next are other ones."""
     page = opened(big, "findings&sort=app")
-    expect(page.locator("#findings tbody tr")).to_have_count(100)
-    first = texts(page.locator("#findings tbody tr"))
-    page.locator("#findings-pager").get_by_text("Next").click()
+    expect(page.locator("#findings-shown tbody tr")).to_have_count(100)
+    first = texts(page.locator("#findings-shown tbody tr"))
+    page.locator("#findings-pager").get_by_text("Next").focus()
+    page.keyboard.press("Enter")
     expect(page.locator("#findings-status")).to_contain_text("showing 101 to 200")
-    assert not set(first) & set(texts(page.locator("#findings tbody tr")))
+    assert not set(first) & set(texts(page.locator("#findings-shown tbody tr")))
+    # Whoever uses the keyboard turns on from where they are.
+    expect(page.locator("#findings-pager").get_by_text("Next")).to_be_focused()
+    page.reload()
+    expect(page.locator("#findings-status")).to_contain_text("showing 101 to 200")
+    page.locator("#findings-form [name=severity]").select_option("critical")
+    expect(page.locator("#findings-status")).to_contain_text("showing 1 to 100")
+
+
+def test_what_is_typed_does_not_follow(opened: Open, demo: Run) -> None:
+    """Whoever leaves the findings while they are being searched is where the address says."""
+    page = opened(demo, "findings")
+    page.locator("[name=q]").press_sequentially("pkce")
+    page.evaluate("() => { location.hash = '#coverage'; }")
+    page.wait_for_timeout(300)
+    assert page.url.endswith("#coverage")
+    expect(page.locator("#coverage")).to_be_visible()
 
 
 def test_detail_is_the_finding(opened: Open, decided: Run) -> None:
     """A finding opens with evidence, file and line, score in context, waiver and remediation, and leads to the next."""
     page = opened(decided, "findings&app=Nightly_ETL&control=ca-pkce")
     (row,) = [row for row in decided[1]["results"] if (row["app"], row["control"]) == ("Nightly_ETL", "ca-pkce")]
-    page.locator("#findings button.open").click()
+    page.locator("#findings-shown button.open").click()
     detail = page.locator("dialog#detail")
     (control,) = [control for control in load().controls if control.id == "ca-pkce"]
     wanted = [row["message"], control.remediation, control.may_break, control.recommended, control.threat, control.page]
     wanted += [f"at {one['source']}:{one['line']}" for one in row["evidence"]]
     wanted += [f"{one['setting']} = {one['value']}" for one in row["evidence"]]
     wanted += ["waived by Jane Doe until 2099-12-31: The client cannot do it. (SEC-1204) at oauthcontrols.yaml:"]
-    wanted += row["context"]["lowered_by"] + row["contradictions"] + [row["node_id"], "new, found since"]
+    wanted += row["context"]["lowered_by"] + row["contradictions"] + [row["node_id"], "new, first found on"]
     for text in wanted:
         expect(detail).to_contain_text(text)
     detail.get_by_text("Link to this result").click()
@@ -577,9 +622,9 @@ def test_detail_is_the_finding(opened: Open, decided: Run) -> None:
 def test_details_follow_the_list(opened: Open, demo: Run) -> None:
     """Next and Previous go through the list as it is filtered and sorted."""
     page = opened(demo, "findings&severity=critical")
-    page.locator("#findings button.open").first.click()
+    page.locator("#findings-shown button.open").first.click()
     detail = page.locator("dialog#detail")
-    listed = texts(page.locator("#findings tbody tr td:nth-child(4) a"))
+    listed = texts(page.locator("#findings-shown tbody tr td:nth-child(4) a"))
     expect(detail.get_by_role("button", name="Previous")).to_be_disabled()
     for control in listed[1:4]:
         detail.get_by_role("button", name="Next").click()
@@ -592,7 +637,7 @@ def test_details_follow_the_list(opened: Open, demo: Run) -> None:
 def test_page_of_an_app(opened: Open, decided: Run) -> None:
     """An app's page has every result of it, and opens what the link names."""
     page = opened(decided, "app=Legacy_Importer&control=ca-scopes")
-    expect(page.locator("#view-page h2")).to_have_text("Legacy Importer")
+    expect(page.locator("#page h2")).to_have_text("Legacy Importer")
     rows = [row for row in decided[1]["results"] if row["app"] == "Legacy_Importer"]
     shown = texts(page.locator("details.result > summary > span:nth-child(3)"))
     assert sorted(shown) == sorted(row["control"] for row in rows)
@@ -602,7 +647,7 @@ def test_page_of_an_app(opened: Open, decided: Run) -> None:
     for row in rows:
         if row["verdict"] == "fail":
             for one in row["evidence"]:
-                expect(page.locator("#page")).to_contain_text(
+                expect(page.locator("#page-shown")).to_contain_text(
                     f"{one['source']}:{one['line']}" if one["line"] else one["source"]
                 )
 
@@ -612,9 +657,9 @@ def test_page_of_a_control(opened: Open, demo: Run) -> None:
     page = opened(demo)
     for control in load().controls:
         page.goto(f"{demo[0].as_uri()}#control={control.id}")
-        expect(page.locator("#view-page h2")).to_have_text(control.id)
-        assert not_said(page.locator("#view-page"), control) == []
-        rows = page.locator("#view-page tbody tr").count()
+        expect(page.locator("#page h2")).to_have_text(control.id)
+        assert not_said(page.locator("#page"), control) == []
+        rows = page.locator("#page tbody tr").count()
         assert rows == sum(row["control"] == control.id for row in demo[1]["results"])
 
 
@@ -631,28 +676,39 @@ def not_said(place: Locator, control: Control) -> list[str]:
     return [one for one in (*said, "decided_by:") if " ".join(one.split()) not in text]
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_links_show_the_page_from_its_top(opened: Open, demo: Run, view: str) -> None:
+    """Whoever follows a link to a part of the page sees the page's own links and the part's fields too."""
+    page = opened(demo, view)
+    expect(page.locator("section.current")).to_be_visible()
+    page.wait_for_load_state("load")
+    page.evaluate(TWO_FRAMES)
+    assert page.evaluate("window.scrollY") == 0
+    expect(page.get_by_role("navigation")).to_be_in_viewport()
+
+
 def test_links_to_nothing_say_so(opened: Open, demo: Run) -> None:
     """A link to what is not there, or that was cut off, leads to words and no error."""
     for fragment in ("app=Nobody", "control=ca-nothing", "org=nowhere"):
-        expect(opened(demo, fragment).locator("#view-page")).to_contain_text("nothing by that name")
+        expect(opened(demo, fragment).locator("#page")).to_contain_text("nothing by that name")
     for fragment in ("app=%E0%A4%A", "anything"):
-        expect(opened(demo, fragment).locator("#view-overview")).to_be_visible()
+        expect(opened(demo, fragment).locator("#overview")).to_be_visible()
 
 
 def test_history_leads_back(opened: Open, demo: Run) -> None:
     """The browser's back button leads to what was shown before."""
     page = opened(demo, "findings&severity=medium&verdict=all")
-    page.locator("#findings tbody a[href^='#control']").first.click()
-    expect(page.locator("#view-page")).to_be_visible()
+    page.locator("#findings-shown tbody a[href^='#control']").first.click()
+    expect(page.locator("#page")).to_be_visible()
     page.go_back()
     expect(page.locator("#findings-form [name=severity]")).to_have_value("medium")
-    expect(page.locator("#view-findings")).to_be_visible()
+    expect(page.locator("#findings")).to_be_visible()
 
 
 def test_decisions_have_names_and_days(opened: Open, decided: Run) -> None:
     """Each waiver and attestation has owner, reason, last day and what became of it; only web addresses are links."""
     page = opened(decided, "decisions")
-    lines = texts(page.locator("#view-decisions tbody tr"))
+    lines = texts(page.locator("#decisions tbody tr"))
     said = [*decided[1]["waivers"], *decided[1]["attestations"]]
     for one in said:
         names = [one.get("owner") or one["by"], one["expires"], f"{one['file']}:{one['line']}"]
@@ -660,7 +716,7 @@ def test_decisions_have_names_and_days(opened: Open, decided: Run) -> None:
         assert [line for line in lines if all(name in line for name in names)]
     assert len([line for line in lines if "expired" in line]) == 1
     assert len([line for line in lines if "expires soon" in line]) == 1
-    links = page.locator("#view-decisions td a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+    links = page.locator("#decisions td a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
     assert links == ["https://t.example/88", "https://wiki.example/mfa"]
     expect(page.get_by_text("javascript:alert(1)").first).to_be_visible()
     page = opened(decided, "org=demo&control=org-customer-sso")
@@ -672,7 +728,7 @@ def test_coverage_is_the_catalogue(opened: Open, decided: Run) -> None:
     """Every control of the catalogue is listed, with how it was assessed and what came of it."""
     page = opened(decided, "coverage")
     controls = load().controls
-    lines = page.locator("#view-coverage tbody tr").all()
+    lines = page.locator("#coverage tbody tr").all()
     assert len(lines) == len(controls)
     for line, control in zip(lines, controls, strict=True):
         cells = texts(line.locator("th, td"))
@@ -687,7 +743,7 @@ def test_coverage_says_why_there_is_no_result(opened: Open, tmp_path: Path) -> N
     (tmp_path / "force-app").mkdir()
     (tmp_path / "force-app" / "One.connectedApp").write_text(APP.format("One"), "utf-8")
     page = opened(run(tmp_path, "--sf-org=./force-app", "-k", "ca-pkce"), "coverage")
-    lines = dict(line.split(" ", 1) for line in texts(page.locator("#view-coverage tbody tr")))
+    lines = dict(line.split(" ", 1) for line in texts(page.locator("#coverage tbody tr")))
     assert lines["ca-scopes"].endswith("not run")
     assert lines["eca-pkce"].endswith("no external client app was assessed")
 
@@ -704,7 +760,95 @@ def test_several_orgs(opened: Open, hostile: Run) -> None:
     rows = [row for row in hostile[1]["results"] if failing(row)]
     assert shown_results(page) == sum(row["org"] == "force-app" for row in rows)
     page.goto(f"{hostile[0].as_uri()}#matrix&org=demo")
-    expect(page.locator("#matrix tbody tr")).to_have_count(8)
+    expect(page.locator("#matrix-shown tbody tr")).to_have_count(8)
+
+
+def test_where_orgs_differ(opened: Open, tmp_path: Path) -> None:
+    """What one app passes in one org and fails in another stands on the overview, and leads to both results."""
+    for folder, more in (("test", "<isPkceRequired>true</isPkceRequired>"), ("live", "")):
+        (tmp_path / folder).mkdir()
+        text = APP.format("One & all").replace("</oauthConfig>", f"{more}</oauthConfig>")
+        (tmp_path / folder / "One.connectedApp").write_text(text, "utf-8")
+        (tmp_path / folder / "Two.connectedApp").write_text(APP.format("Two"), "utf-8")
+    page = opened(run(tmp_path, "--sf-org=./test", "--sf-org=./live"))
+    table = page.get_by_role("table", name="Where orgs differ")
+    assert texts(table.locator("tbody tr > *")) == [
+        "ca-pkce",
+        "critical",
+        "One & all One, connected app",
+        "test",
+        "live",
+    ]
+    for org, verdict in (("live", "fail"), ("test", "pass")):
+        table.get_by_role("link", name=org).click()
+        expect(page.locator("#page h2")).to_have_text("One & all")
+        expect(page.locator("details.result[open] .lead")).to_contain_text(f"{verdict}: ")
+        expect(page.locator("details.result[open] dl")).to_contain_text(org)
+        page.go_back()
+    expect(opened(run(tmp_path, "--sf-org=./live")).get_by_text("Where orgs differ")).to_have_count(0)
+
+
+def test_differences_are_bounded(opened: Open, tmp_path: Path, demo: Run) -> None:
+    """Of very many differences those with the highest scores are listed, and it says where all are."""
+    rows = [row for row in repeated(demo[1], 60)["results"] if row["control"] == "ca-pkce"]
+    rows = [{**row, "verdict": "pass" if row["verdict"] == "fail" else row["verdict"]} for row in rows]
+    other = [{**row, "verdict": "fail" if row["verdict"] == "pass" else row["verdict"]} for row in rows]
+    results = [{**row, "org": org} for org, some in (("a", rows), ("b", other)) for row in some]
+    orgs = [{**demo[1]["orgs"][0], "name": org, "apps": 60} for org in ("a", "b")]
+    file = tmp_path / "audit.html"
+    file.write_bytes(encode({**demo[1], "orgs": orgs, "cases": len(results), "results": results}, load()))
+    page = opened((file, demo[1]))
+    number = sum(row["verdict"] == "pass" for row in rows)
+    assert number > 50
+    expect(page.get_by_role("table", name="Where orgs differ").locator("tbody tr")).to_have_count(50)
+    expect(page.locator("#overview")).to_contain_text(f"{number} times an app")
+    page.get_by_role("link", name="the matrix by name").click()
+    names = [one.splitlines()[0] for one in page.locator("#matrix-shown tbody th").all_inner_texts()]
+    assert names[0] == names[1] != names[2] == names[3]
+
+
+def test_control_of_a_project(opened: Open, tmp_path: Path, demo: Run) -> None:
+    """A control that nobody published, and a test that is not the suite's, show what is known and no empty rows."""
+    catalogue = load()
+    control = replace(
+        next(control for control in catalogue.controls if control.id == "ca-pkce"),
+        id="our-callbacks",
+        name="Our callbacks",
+        page="",
+        basis="",
+        recommended="",
+        threat="",
+        remediation="",
+        may_break="",
+        higher_risk_when=(),
+        low_risk_when=(),
+        contradictions=(),
+        notes=(),
+        rules={"connected_app": ()},
+        rule_sha256="",
+    )
+    own = [
+        {**row, "control": control.id, "node_id": f"test_ours.py::test_it[{row['app']}]", "contradictions": []}
+        for row in demo[1]["results"]
+        if row["control"] == "ca-pkce"
+    ]
+    file = tmp_path / "audit.html"
+    document = {**demo[1], "cases": 354 + len(own), "results": [*demo[1]["results"], *own]}
+    file.write_bytes(encode(document, replace(catalogue, controls=(*catalogue.controls, control))))
+    page = opened((file, document), "app=Nightly_ETL&control=our-callbacks")
+    found = page.locator("details.result[open]")
+    expect(found).to_contain_text("test_ours.py::test_it[Nightly_ETL]")
+    expect(page.locator("details.result")).to_have_count(33)
+    assert "" not in texts(found.locator("dd"))
+    assert not {"Recommended", "Published page", "To mend"} & set(texts(found.locator("dt")))
+    page.goto(f"{file.as_uri()}#control=our-callbacks")
+    assert "" not in texts(page.locator("#page dd"))
+    assert texts(page.locator("#page dt")) == ["Severity", "Applies to", "Assessed"]
+    expect(page.locator("#page tbody tr")).to_have_count(len(own))
+    page.goto(f"{file.as_uri()}#matrix")
+    assert texts(page.locator("#matrix-shown thead a"))[-1] == "our-callbacks C"
+    printing(page)
+    assert not re.search(r"(Recommended|To mend|May break|Evidence):\s*\n", page.locator("main").inner_text())
 
 
 def test_orgs_of_one_name(opened: Open, tmp_path: Path) -> None:
@@ -720,7 +864,7 @@ def test_orgs_of_one_name(opened: Open, tmp_path: Path) -> None:
     totals = [texts(one.locator(".counts .sum td"))[-1] for one in page.locator("section.org").all()]
     assert totals == ["1", "2"]
     page.goto(f"{ran[0].as_uri()}#app=One")
-    facts = page.locator("#page .facts")
+    facts = page.locator("#page-shown .facts")
     expect(facts).to_contain_text("Also called so")
     for title in (*titles, titles[0]):
         expect(facts.locator("dd").nth(2)).to_have_text(title.removeprefix("Org "))
@@ -730,7 +874,7 @@ def test_orgs_of_one_name(opened: Open, tmp_path: Path) -> None:
 def test_hostile_names_stay_text(opened: Open, hostile: Run) -> None:
     """Names that are elements, scripts or reversed lines are shown as what they are, in every part of the page."""
     page = opened(hostile, "matrix&kind=connected_app&org=force-app")
-    shown = [one.splitlines()[0] for one in page.locator("#matrix tbody th").all_inner_texts()]
+    shown = [one.splitlines()[0] for one in page.locator("#matrix-shown tbody th").all_inner_texts()]
     spelled = {label.encode("unicode_escape").decode() for label in HOSTILE.values()}
     assert set(shown) == spelled
     for fragment in ("overview", "findings&org=force-app&verdict=all", "coverage", "decisions"):
@@ -740,9 +884,9 @@ def test_hostile_names_stay_text(opened: Open, hostile: Run) -> None:
     expect(page.locator("#print-findings")).to_contain_text(HOSTILE["Script"])
     assert page.locator("img, main script").count() == 0
     page.goto(f"{hostile[0].as_uri()}#app=%3Cimg src=x onerror=alert(2)%3E")
-    expect(page.locator("#view-page h2")).to_have_text("Full name")
+    expect(page.locator("#page h2")).to_have_text("Full name")
     page.goto(f"{hostile[0].as_uri()}#control=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
-    expect(page.locator("#view-page h2")).to_have_text("Control <img src=x onerror=alert(1)>")
+    expect(page.locator("#page h2")).to_have_text("Control <img src=x onerror=alert(1)>")
 
 
 # Looks
@@ -757,7 +901,7 @@ def test_nothing_scrolls_sideways(opened: Open, decided: Run, hostile: Run, widt
             page.goto(f"{ran[0].as_uri()}#{view}")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, view
         page.goto(f"{ran[0].as_uri()}#findings")
-        page.locator("#findings button.open").first.click()
+        page.locator("#findings-shown button.open").first.click()
         assert page.locator("dialog").evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
@@ -821,7 +965,9 @@ def test_page_has_landmarks_and_names(opened: Open, decided: Run) -> None:
     for role in ("banner", "navigation", "main", "contentinfo", "search"):
         expect(page.get_by_role(role)).to_have_count(1)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    assert page.locator("input, select").evaluate_all("all => all.every(one => one.labels.length === 1)")
+    assert page.locator("input:not([type=hidden]), select").evaluate_all(
+        "all => all.every(one => one.labels.length === 1)"
+    )
     assert page.locator("th").evaluate_all("all => all.every(one => one.scope)")
     expect(page.locator("#nav [aria-current=page]")).to_have_text("Findings")
 
@@ -871,7 +1017,7 @@ def test_print_is_the_whole_report(opened: Open, decided: Run, view: str) -> Non
     ):
         assert wanted in text
     assert all(control.name in text for control in load().controls)
-    for hidden in ("nav", "form", "button", "dialog", "#view-matrix", "#view-page"):
+    for hidden in ("nav", "form", "button", "dialog", "#matrix", "#page"):
         assert not any(one.is_visible() for one in page.locator(hidden).all()), hidden
     page.evaluate("() => window.dispatchEvent(new Event('afterprint'))")
     expect(page.locator("#print-findings")).to_be_empty()
@@ -924,7 +1070,11 @@ def test_forty_thousand_results(browser: Browser, opened: Open, big: Run, capsys
     size = file.stat().st_size / 1e6
     painted = {}
     page = opened(big)
-    for view, ready in (("overview", ".counts"), ("matrix", "#matrix tbody tr"), ("findings", "#findings tbody tr")):
+    for view, ready in (
+        ("overview", ".counts"),
+        ("matrix", "#matrix-shown tbody tr"),
+        ("findings", "#findings-shown tbody tr"),
+    ):
         page.goto(f"{file.as_uri()}#{view}")
         times = []
         # The best of three: what else the machine does is not the page's doing.

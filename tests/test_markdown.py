@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_it_says_what_was_read_and_found(pytester: pytest.Pytester) -> None:
     assert findings[2][:3] == ["10.0", "critical", "the org itself"]
     assert findings[2][3].startswith("[org-oauth-oidc](https://help.salesforce.com/s/articleView?id=xcloud.shr_oauth")
     assert "\nAnd more findings: 65, all of them" in said
+
+
+def test_a_control_without_a_page_is_no_link(pytester: pytest.Pytester) -> None:
+    """A control that no page publishes is named."""
+    kept(pytester, {"Feed": app()})
+    _, document = assess(pytester, "-k", "ca-pkce", orgs=("./uat.json",))
+    (control,) = (one for one in CATALOGUE.controls if one.id == "ca-pkce")
+    said = markdown.encode(document, replace(CATALOGUE, controls=(replace(control, page=""),))).decode()
+    assert tables(said)[-1][2][3] == "ca-pkce"
 
 
 def test_nothing_found_is_said(pytester: pytest.Pytester) -> None:
@@ -189,6 +199,7 @@ def planted(said: str) -> dict[str, Any]:
         "location": said,
         "user": said,
         "environment": None,
+        "readable": True,
         "apps": 1,
     }
     org |= {"snapshot": {"file": said}, "taken_at": "2026-11-20T12:00:00+00:00", "sha256": "0" * 64, "problems": [said]}
@@ -200,7 +211,7 @@ def planted(said: str) -> dict[str, Any]:
     gone = {"change": "fixed", "control": "ca-pkce", "app": said, "why": said}
     return {
         "tool": {"name": "pytest-oauthcontrols", "version": "0"},
-        "catalogue": {"version": "1", "controls": 65},
+        "catalogue": {"version": "1", "controls": 65, "left_out": {said: said}, "overridden": {said: said}},
         "orgs": [org, other],
         "cases": 2,
         "cut_short": said,

@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,6 +123,14 @@ def test_the_file_is_one_that_spreadsheets_open(pytester: pytest.Pytester) -> No
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
     assert {len(row) for row in rows} == {20}
     assert {row["label"] for row in read(content)} == {'Zürich, "Feed"'}
+
+
+def test_a_control_that_says_little_leaves_cells_empty() -> None:
+    """A control without a page and without a remediation has a row all the same."""
+    (control,) = (one for one in CATALOGUE.controls if one.id == "ca-pkce")
+    bare = replace(control, page="", recommended="", threat="", remediation="", may_break="")
+    (row,) = read(plan.encode(document(), replace(CATALOGUE, controls=(bare,))))
+    assert (row["control"], row["remediation"], row["page"], row["owner"]) == ("ca-pkce", "", "", "jo")
 
 
 # Formulas

@@ -125,6 +125,7 @@ def test_orgs_that_can_hardly_be_read(
     monkeypatch.setenv("SF_ORG_INSTANCE_URL", f"https://{org.my_domain}")
     document = run(pytester, orgs=("env", "./nowhere", "demo"))
     assert [bool(org["sha256"]) for org in document["orgs"]] == [True, False, True]
+    assert [org["readable"] for org in document["orgs"]] == [True, False, True]
 
 
 @pytest.mark.parametrize("arguments", [("-x",), ("-n2",), ("-k", "ca-pkce"), ("-k", "nothing-at-all"), ("--runxfail",)])
@@ -141,6 +142,21 @@ def test_decisions(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> Non
     assert (document["cut_short"] is None) == ("-x" not in arguments)
 
 
+def test_what_a_baseline_lacks(pytester: pytest.Pytester) -> None:
+    """It names the orgs that the baseline does not have, and tells how many cases it lacks of those that it has."""
+    kept(pytester, {"Feed": app()})
+    kept(pytester, {"Feed": app()}, name="prod")
+    before = run(pytester, "-k", "pkce")
+    (pytester.path / "out.json").rename(pytester.path / "before.json")
+    baseline = run(pytester, "--sf-baseline=before.json", orgs=("./uat.json", "./prod.json"))["baseline"]
+    assert baseline["missing_cases"] == before["cases"] - 1 > 40
+    assert baseline["missing_orgs"] == ["prod"]
+    run(pytester)
+    (pytester.path / "out.json").rename(pytester.path / "before.json")
+    baseline = run(pytester, "--sf-baseline=before.json")["baseline"]
+    assert (baseline["missing_cases"], baseline["missing_orgs"]) == (0, [])
+
+
 # What the schema refuses
 
 
@@ -150,7 +166,8 @@ def documents(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesf
     found = [
         decided(pytester),
         live(pytester, monkeypatch, salesforce, "--sf-show-identities", "-x"),
-        run(pytester, orgs=("demo",)),
+        # An org that the baseline does not have.
+        run(pytester, "--sf-baseline=before.json", orgs=("demo",)),
     ]
     for document in found:
         kinds = {json.dumps(_kinds(row)): row for row in document["results"]}
@@ -331,6 +348,17 @@ def test_the_same_evidence_gives_the_same_file(pytester: pytest.Pytester) -> Non
     assert run(pytester, orgs=orgs[::-1])["results"] == document["results"]
     order = [(row["org"], row["kind"] or "", row["app"] or "", row["control"]) for row in document["results"]]
     assert order == sorted(set(order))
+
+
+def test_results_are_a_line_each(pytester: pytest.Pytester) -> None:
+    """Each result is a line of its own, and the rest is apart from them: `grep` and `diff` are of use."""
+    kept(pytester, {"Feed": app()})
+    for arguments in ((), ("-k", "ca-pkce")):
+        document = run(pytester, *arguments)
+        lines = (pytester.path / "out.json").read_text("utf-8").splitlines()
+        rows = [json.loads(line.removesuffix(",")) for line in lines if line.startswith('{"org": "uat"')]
+        assert len(rows) > 0
+        assert rows == document["results"]
 
 
 def test_the_same_folder_gives_the_same_file_but_for_the_time(pytester: pytest.Pytester) -> None:

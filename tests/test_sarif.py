@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import distribution
 from importlib.resources import as_file, files
@@ -26,7 +27,7 @@ from pytest_oauthcontrols.reports.sarif import _Root
 from .salesforce import Emulator, FakeOrg
 from .test_bad_input import folder
 from .test_live import demo_files
-from .test_metadata import CATALOGUE, child, xml, zipped
+from .test_metadata import CATALOGUE, child, written, xml, zipped
 from .test_process import ACCEPTED, ORG_ID, PKCE, app, configure, kept
 
 # The package that has the schema wants a newer Python than the oldest that is supported.
@@ -144,7 +145,16 @@ DECIDED_BY = {
     ("Invoice_Bot", "sbs-oauth-002"): "<permittedUsersPolicyType>",
     ("Analytics_Hub", "eca-push"): "<isFullContent>true",
     (None, "org-session-timeout"): "<sessionTimeout>",
-    (None, "org-oauth-oidc"): "<blockOAuthU",
+    (None, "org-oauth-oidc"): "<blockOAuthUsrAgtFlow>false",
+    # Of several requirements the one that is not met, whatever else was looked at.
+    ("Partner_Portal", "ca-code-credentials"): "<isConsumerSecretOptional>true",
+    ("Field_Service_Mobile", "ca-code-credentials"): "<isPkceRequired>false",
+    ("Partner_Portal", "ca-token-exchange"): "<isSecretRequiredForTokenExchange>false",
+    # What is absent, where it would stand.
+    ("Nightly_ETL", "ca-digital-signature"): "<oauthConfig>",
+    ("Legacy_Importer", "ca-client-credentials"): "<oauthConfig>",
+    ("Legacy_Importer", "ca-secret-web-server"): "<oauthConfig>",
+    ("Contractor_Onboarding", "eca-pkce"): "<?xml",
 }
 """What stands in the line that a finding is shown at; where an element is absent, the one that it would stand in."""
 
@@ -169,9 +179,25 @@ def test_right_line_of_the_right_file(pytester: pytest.Pytester, project: Path, 
         uri, line = place(one)
         artifact = one["locations"][0]["physicalLocation"]["artifactLocation"]
         assert artifact["uriBaseId"] == "%SRCROOT%"
-        # Nothing of the org was read that would decide these; the folder that lacks it is the only place to show.
-        nowhere = (name, control) == (None, "org-metadata-secrets")
-        assert (pytester.path / uri).is_dir() if nowhere else (pytester.path / uri).is_file()
+        assert (pytester.path / uri).is_file(), (name, control)
+    # What is absent and has no default is shown at the file that lacks it.
+    assert Path(place(found[None, "org-metadata-secrets"])[0]).name == "ExternalClientApp.settings-meta.xml"
+
+
+@pytest.mark.parametrize(
+    ("control", "settings", "element"),
+    [
+        ("ca-id-token", "<idTokenConfig>\n<idTokenValidity>2</idTokenValidity>\n</idTokenConfig>", "<idTokenConfig>"),
+        ("ca-id-token", "<scopes>Api</scopes>\n<scopes>OpenID</scopes>", "<scopes>Api"),
+        ("ca-secret-refresh-token", "<isSecretRequiredForRefreshToken>no</isSecretRequiredForRefreshToken>", "no<"),
+    ],
+)
+def test_line_of_what_is_wrong(pytester: pytest.Pytester, control: str, settings: str, element: str) -> None:
+    """An element without what it should hold is shown, not what it does hold; so is one that cannot be read."""
+    folder(pytester, {"Feed.connectedApp": app(f"\n{settings}\n")})
+    (found,) = run(pytester, "-k", control)["results"]
+    uri, line = place(found)
+    assert element in (pytester.path / uri).read_text("utf-8").splitlines()[line - 1]
 
 
 def test_an_app_without_its_settings_is_shown_at_its_own_file(pytester: pytest.Pytester, project: Path) -> None:
@@ -277,6 +303,27 @@ def test_paths_are_relative_to_the_repository(
     (found,) = run(pytester, "-k", "ca-pkce", orgs=[org.format(pytester.path)])["results"]
     artifact = found["locations"][0]["physicalLocation"]["artifactLocation"]
     assert artifact == {"uri": shown, "uriBaseId": "%SRCROOT%"}
+
+
+@pytest.mark.parametrize("source", ["../metadata", "{}/metadata"])
+def test_paths_that_a_configuration_elsewhere_names(pytester: pytest.Pytester, source: str) -> None:
+    """A folder or a snapshot that the configuration names is relative to that file; the URI is that of the file."""
+    written(pytester.path / "metadata", {"Feed.connectedApp": app()})
+    kept(pytester, {"Feed": app()})
+    (pytester.path / "uat.json").rename(pytester.path / "metadata" / "uat.json")
+    (pytester.path / "ci").mkdir()
+    source = source.format(pytester.path)
+    said = f"orgs:\n  files: {{source: {source}}}\n  kept: {{source: {source}/uat.json}}\n"
+    (pytester.path / "ci" / "orgs.yaml").write_text(said, "utf-8")
+    found = run(pytester, "-k", "ca-pkce", "--sf-config=ci/orgs.yaml", orgs=["files", "kept"])
+    artifacts = {
+        one["properties"]["org"]: one["locations"][0]["physicalLocation"]["artifactLocation"]
+        for one in found["results"]
+    }
+    assert artifacts == {
+        "files": {"uri": "metadata/Feed.connectedApp", "uriBaseId": "%SRCROOT%"},
+        "kept": {"uri": "metadata/uat.json", "uriBaseId": "%SRCROOT%"},
+    }
 
 
 def test_files_outside_of_the_repository(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,6 +525,22 @@ def test_rules_are_those_of_the_catalogue(pytester: pytest.Pytester) -> None:
     assert pkce["defaultConfiguration"] == {"level": "error"}
     assert rules["sbs-oauth-004"]["defaultConfiguration"] == {"level": "warning"}
     assert "Setup \\> App Manager" in pkce["help"]["markdown"]
+
+
+@pytest.mark.parametrize("name", ["Of our own", "Our own " * 200])
+def test_controls_that_say_little(large: dict[str, Any], name: str) -> None:
+    """A control without a page and with texts left empty is a rule whose help has no empty paragraph."""
+    said: dict[str, Any] = dict.fromkeys(("page", "recommended", "threat", "remediation", "may_break"), "")
+    bare = replace(CATALOGUE.controls[0], id="ca-pkce", name=name, contradictions=(), **said)
+    document = {**large, "results": large["results"][-1:]}
+    found = checked(sarif.encode(document, replace(CATALOGUE, controls=(bare,))))
+    (rule,) = found["tool"]["driver"]["rules"]
+    assert rule["help"] == {"text": f"Control: {name}", "markdown": f"**Control**: {name}"}
+    assert rule["fullDescription"]["text"][:7] == name[:7]
+    assert "helpUri" not in rule
+    fix = sarif.encode(document, replace(CATALOGUE, controls=(replace(bare, remediation="Turn it on."),)))
+    (rule,) = checked(fix)["tool"]["driver"]["rules"]
+    assert rule["help"] == {"text": "To mend: Turn it on.", "markdown": "**To mend**: Turn it on."}
 
 
 def test_levels_and_messages(pytester: pytest.Pytester) -> None:

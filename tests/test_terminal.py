@@ -9,13 +9,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_oauthcontrols.evaluation import cases, evaluate
+from pytest_oauthcontrols.messages import explain
 from pytest_oauthcontrols.reports import REPORTS
+from pytest_oauthcontrols.sources import read
 from pytest_oauthcontrols.summary import Line
 
+from .test_metadata import CATALOGUE
 from .test_process import ACCEPTED, app, configure, kept
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
@@ -146,6 +152,29 @@ def test_files_have_whole_lines(pytester: pytest.Pytester) -> None:
     """Where no terminal is, a line is not broken: it is searched for."""
     lines = pytester.runpytest("--sf-org=demo", "-k", "Hub-eca-pkce").outlines
     assert [line for line in lines if line.startswith("org demo: ") and line.endswith(")") and len(line) > 80]
+
+
+def test_a_control_that_says_little_has_no_empty_rows() -> None:
+    """What a control does not say has no row, so that nothing looks as if it was cut off."""
+    org = read("demo", Path())
+    finding = next(finding for app, one in cases(org, CATALOGUE) if (finding := evaluate(one, app, org)).failing)
+    said: dict[str, Any] = dict.fromkeys(("page", "recommended", "threat", "remediation", "may_break"), "")
+    lines = explain(finding._replace(control=replace(finding.control, contradictions=(), **said))).splitlines()
+    assert {"recommended", "to mend", "may break"} <= {line[:13].rstrip() for line in explain(finding).splitlines()}
+    assert {line[:13].rstrip() for line in lines[2:]} <= {"control", "severity", "app", "org", "seen", "in context", ""}
+    assert "" not in lines[2:]
+
+
+def test_a_finding_in_its_context_is_indented_by_what_belongs_together(pytester: pytest.Pytester) -> None:
+    """What raised a score stands below the condition, also in several lines; a factor says how to use it."""
+    lines = pytester.runpytest("--sf-org=demo", "-k", "org-oauth-oidc").outlines
+    start = lines.index("               Invoice_Bot:")
+    assert lines[start + 1 : start + 3] == [
+        "                 ExtlClntAppOauthConfigurablePolicies.ipRelaxationPolicyType =",
+        "                 Bypass",
+    ]
+    said = " ".join(" ".join(lines).split())
+    assert "not seen: Session controls are not enforced. To rule it out, attest the factor session-controls." in said
 
 
 @pytest.mark.parametrize("width", [20, 30, 40])

@@ -1,46 +1,49 @@
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const { texts, apps, controls, entries, results } = data;
-  const COUNT = results.app.length;
-  const VERDICTS = { F: "fail", U: "unverifiable", M: "manual", P: "pass", N: "not_applicable" };
-  const LETTERS = { F: "F", U: "U", M: "M", P: "P", N: "\u2013" };
-  const ACCEPTED = { W: "waived", B: "in the baseline", G: "below the gate" };
-  const CHANGES = { N: "new", P: "persisting", X: "not comparable" };
-  const KINDS = { connected_app: "connected app", external_client_app: "external client app", org: "org" };
-  const SEVERITIES = ["critical", "high", "medium", "low"];
+  const byId = (id) => document.getElementById(id);
+  const data = JSON.parse(byId("data").textContent);
+  const { texts, orgs, apps, controls, entries, results } = data;
+  const { verdict: VERDICTS, accepted: ACCEPTED, change: CHANGES, kind: KINDS, severities: SEVERITIES } = data.words;
+  const LETTERS = Object.keys(VERDICTS);
+  const ROWS = results.app.map((app, row) => row);
+  const APPS = apps.kind.map((kind, app) => app);
   const MATRIX_PAGE = 50;
   const PAGE = 100;
   const PRINTED = 2000;
   const EVIDENCE = 100;
-  const several = data.orgs.length > 1;
-  const byId = (id) => document.getElementById(id);
+  const several = orgs.length > 1;
 
+  const filled = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== "");
   // Names and texts come from an org: they become text nodes and attributes' values, never markup.
   function el(tag, attributes, ...children) {
     const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (value === null || value === undefined || value === false) continue;
+    for (const [name, value] of Object.entries(attributes)) {
       if (typeof value === "function") node.addEventListener(name, value);
-      else node.setAttribute(name, value === true ? "" : value);
+      else if (value !== false) node.setAttribute(name, value === true ? "" : value);
     }
-    node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+    node.append(...filled(children));
     return node;
   }
 
   const words = (text) => text.replaceAll("_", " ");
-  const plural = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+  const count = (number) => number.toLocaleString("en");
+  const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
   const badge = (severity) => el("span", { class: `badge ${severity}` }, severity);
-  const quiet = (text) => el("span", { class: "badge quiet" }, text);
-  const letter = (code) => el("span", { class: `letter ${VERDICTS[code]}`, "aria-hidden": "true" }, LETTERS[code]);
+  const letter = (code) => el("span", { class: `letter ${VERDICTS[code]}`, "aria-hidden": "true" }, code);
   const score = (number) => number.toFixed(1);
-  const hash = (key, parts) =>
-    `#${key}${Object.entries(parts || {}).filter(([, value]) => value).map(([name, value]) => `&${name}=${encodeURIComponent(value)}`).join("")}`;
+  const hash = (parts) =>
+    `#${Object.entries(parts).filter(([, value]) => value !== "").map(([name, value]) => (value === true ? name : `${name}=${encodeURIComponent(value)}`)).join("&")}`;
+  const outside = (text) =>
+    /^https?:\/\/[^\s"'<>\\]+$/i.test(text) ? el("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text) : text;
 
-  function outside(text) {
-    return /^https?:\/\/[^\s"'<>\\]+$/i.test(text)
-      ? el("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text)
-      : text;
+  function grouped(some, keyOf) {
+    const found = new Map();
+    for (const one of some) {
+      const key = keyOf(one);
+      if (found.has(key)) found.get(key).push(one);
+      else found.set(key, [one]);
+    }
+    return found;
   }
 
   // What results are made of.
@@ -51,56 +54,52 @@
   const messageOf = (row) => texts[results.message[row]];
   const waiverOf = (row) => data.said[results.waiver[row]];
   const attestationOf = (row) => data.said[results.attestation[row]];
-  const failing = (row) => "FU".includes(results.verdict[row]);
+  const failing = (row) => "FU".includes(verdictOf(row));
   const scoreOf = (row) => (contextOf(row) ? contextOf(row)[0] : controlOf(row).score);
-  const orgOf = (app) => data.orgs[apps.org[app]];
+  const isAccepted = (row) => results.accepted[row] in ACCEPTED;
+  const isNew = (row) => CHANGES[results.change[row]] === "new";
+  const isOrg = (app) => apps.kind[app] === "org";
+  const orgOf = (app) => orgs[apps.org[app]];
   const nameOf = (app) => texts[apps.name[app]];
-  const labelOf = (app) => (apps.kind[app] === "org" ? orgOf(app) : texts[apps.label[app]] || nameOf(app));
-  const testOf = (row) =>
-    row in results.odd ? texts[results.odd[row]] : `${texts[apps.case[results.app[row]]]}${controlOf(row).id}]`;
-  const controlHref = (control) => `#control=${encodeURIComponent(control.id)}`;
+  const labelOf = (app) => (isOrg(app) ? orgOf(app) : texts[apps.label[app]] || nameOf(app));
+  const calledOf = (app) => (isOrg(app) ? "the org itself" : labelOf(app));
+  const testOf = (row) => (row in results.test ? texts[results.test[row]] : `${texts[apps.case[results.app[row]]]}${controlOf(row).id}]`);
+  const controlHref = (control) => hash({ control: control.id });
 
   // Two apps can have one name: a connected app and an external client app, or the same app in two orgs.
-  const namesakes = new Map();
-  for (let app = 0; app < apps.kind.length; app++) {
-    const key = nameOf(app);
-    if (apps.kind[app] !== "org") namesakes.set(key, [...(namesakes.get(key) || []), app]);
-  }
-  function appHref(app) {
-    if (apps.kind[app] === "org") return hash(`org=${encodeURIComponent(orgOf(app))}`);
+  const namesakes = grouped(APPS, (app) => (isOrg(app) ? "(org)" : nameOf(app)));
+  function linkOf(app) {
+    if (isOrg(app)) return { org: orgOf(app) };
     const alike = namesakes.get(nameOf(app));
-    const parts = alike.length > 1 ? { kind: apps.kind[app], org: several ? orgOf(app) : "" } : {};
-    if (alike.filter((one) => apps.kind[one] === apps.kind[app] && apps.org[one] === apps.org[app]).length > 1) {
-      parts.n = String(app);
-    }
-    return hash(`app=${encodeURIComponent(nameOf(app))}`, parts);
+    const twins = alike.filter((one) => apps.kind[one] === apps.kind[app] && apps.org[one] === apps.org[app]);
+    return {
+      app: nameOf(app),
+      kind: alike.length > 1 ? apps.kind[app] : "",
+      org: alike.length > 1 && several ? orgOf(app) : "",
+      n: twins.length > 1 ? app : "",
+    };
   }
   // What a filter's link says of an app; alone, its name outlives a run.
-  function appKey(app) {
-    const name = apps.kind[app] === "org" ? "(org)" : nameOf(app);
-    return (namesakes.get(name) || []).length === 1 || (name === "(org)" && !several) ? name : `${name} #${app}`;
+  function filterOf(app) {
+    const name = isOrg(app) ? "(org)" : nameOf(app);
+    return namesakes.get(name).length === 1 ? name : `${name} #${app}`;
   }
-  const appLink = (app) => el("a", { href: appHref(app) }, apps.kind[app] === "org" ? "the org itself" : labelOf(app));
-  const rowHref = (row) => `${appHref(results.app[row])}&control=${encodeURIComponent(controlOf(row).id)}`;
+  const appHref = (app) => hash(linkOf(app));
+  const appLink = (app) => el("a", { href: appHref(app) }, calledOf(app));
+  const rowHref = (row) => hash({ ...linkOf(results.app[row]), control: controlOf(row).id });
 
-  const rowsOfApp = apps.kind.map(() => []);
-  const rowsOfControl = controls.map(() => []);
-  for (let row = 0; row < COUNT; row++) {
-    rowsOfApp[results.app[row]].push(row);
-    rowsOfControl[results.control[row]].push(row);
-  }
+  const rowsOfApp = grouped(ROWS, (row) => results.app[row]);
+  const rowsOfControl = grouped(ROWS, (row) => results.control[row]);
   // Failing results of each app by severity: what is worst goes first.
-  const worst = rowsOfApp.map((rows) => {
-    const counts = [0, 0, 0, 0];
-    for (const row of rows) if (failing(row)) counts[SEVERITIES.indexOf(controlOf(row).severity)]++;
-    return counts;
+  const worst = APPS.map((app) => {
+    const found = rowsOfApp.get(app).filter(failing);
+    return SEVERITIES.map((severity) => found.filter((row) => controlOf(row).severity === severity).length);
   });
-  const compareWorst = (a, b) => {
-    for (let rank = 0; rank < 4; rank++) if (worst[a][rank] !== worst[b][rank]) return worst[b][rank] - worst[a][rank];
-    return a - b;
-  };
-  const compareNames = (a, b) =>
-    labelOf(a) < labelOf(b) ? -1 : labelOf(a) > labelOf(b) ? 1 : a - b;
+  function compareWorst(a, b) {
+    const rank = SEVERITIES.findIndex((severity, at) => worst[a][at] !== worst[b][at]);
+    return rank < 0 ? a - b : worst[b][rank] - worst[a][rank];
+  }
+  const compareNames = (a, b) => (labelOf(a) < labelOf(b) ? -1 : labelOf(a) > labelOf(b) ? 1 : a - b);
 
   // Where the reader is.
 
@@ -116,18 +115,13 @@
     }
     return found;
   }
-  function remember(key, said) {
-    history.replaceState(null, "", hash(key, said));
-  }
 
   const TITLE = document.title;
   let shown = "";
   function show(view, title) {
-    for (const section of document.querySelectorAll("[data-view]")) {
-      section.classList.toggle("current", section.dataset.view === view);
-    }
-    for (const link of document.querySelectorAll("#nav a")) {
-      if (link.getAttribute("href") === `#${view}`) link.setAttribute("aria-current", "page");
+    for (const section of document.querySelectorAll(".view")) section.classList.toggle("current", section.id === view);
+    for (const link of document.querySelectorAll("nav a")) {
+      if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
     document.title = title ? `${title} - ${TITLE}` : TITLE;
@@ -135,84 +129,87 @@
     shown = location.hash || "#overview";
     if (!moved) return;
     window.scrollTo(0, 0);
-    const heading = document.querySelector(`[data-view="${view}"] h2`);
-    heading.setAttribute("tabindex", "-1");
-    heading.focus({ preventScroll: true });
+    byId(`h-${view}`).focus({ preventScroll: true });
   }
 
+  let typing = 0;
   function route() {
-    if (detail.open) detail.close();
-    const said = parts();
-    if ("findings" in said) {
-      fill(findingsForm, said);
-      page = Math.max(0, (parseInt(said.page, 10) || 1) - 1);
-      show("findings", "Findings");
-      renderFindings();
-    } else if ("matrix" in said) {
-      fill(matrixForm, said);
-      matrixPage = Math.max(0, (parseInt(said.page, 10) || 1) - 1);
-      show("matrix", "Matrix");
-      renderMatrix();
-    } else if ("app" in said) showApp(said);
-    else if ("org" in said) showOrg(said);
-    else if ("control" in said) showControl(said.control);
-    else if ("decisions" in said) show("decisions", "Waivers and attestations");
-    else if ("coverage" in said) show("coverage", "Coverage");
+    clearTimeout(typing);
+    detail.close();
+    const link = parts();
+    if ("findings" in link) showList("findings", "Findings", findingsForm, link, renderFindings);
+    else if ("matrix" in link) showList("matrix", "Matrix", matrixForm, link, renderMatrix);
+    else if ("app" in link) showApp(link);
+    else if ("org" in link) showOrg(link);
+    else if ("control" in link) showControl(link.control);
+    else if ("decisions" in link) show("decisions", "Waivers and attestations");
+    else if ("coverage" in link) show("coverage", "Coverage");
     else show("overview");
   }
 
-  function fill(form, said) {
+  // Lists, of which a form says what they show: the same as their link.
+
+  function showList(view, title, form, link, render) {
     for (const field of form.elements) {
       if (!field.name) continue;
-      const value = said[field.name] || "";
-      const known = field.tagName !== "SELECT" || [...field.options].some((option) => option.value === value);
-      field.value = known ? value : field.options[0].value;
-      if (field.tagName === "SELECT" && field.selectedIndex < 0) field.selectedIndex = 0;
+      field.value = link[field.name] || "";
+      // It has no such option.
+      if (field.selectedIndex < 0) field.selectedIndex = 0;
     }
+    show(view, title);
+    render();
   }
-  function choices(form) {
-    const found = {};
-    for (const field of form.elements) if (field.name && field.value) found[field.name] = field.value;
-    return found;
+  const choices = (form) => Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
+  function paged(view, form, all, size, render) {
+    const pages = Math.max(1, Math.ceil(all.length / size));
+    const page = Math.min(pages, Math.max(1, parseInt(form.page.value, 10) || 1));
+    form.page.value = page > 1 ? page : "";
+    history.replaceState(null, "", hash({ [view]: true, ...choices(form) }));
+    pager(byId(`${view}-pager`), pages, page, (next) => {
+      form.page.value = next;
+      render();
+      byId(`${view}-status`).scrollIntoView();
+    });
+    const from = (page - 1) * size;
+    const some = all.slice(from, from + size);
+    return [some, pages > 1 ? `, showing ${count(from + 1)} to ${count(from + some.length)}` : ""];
   }
-
-  function pager(place, count, size, current, turn) {
-    const pages = Math.max(1, Math.ceil(count / size));
-    place.replaceChildren();
-    if (pages === 1) return;
-    place.append(
-      el("button", { type: "button", disabled: current === 0, click: () => turn(current - 1) }, "Previous"),
-      el("span", {}, `page ${current + 1} of ${pages}`),
-      el("button", { type: "button", disabled: current >= pages - 1, click: () => turn(current + 1) }, "Next"),
-    );
+  function pager(place, pages, page, turn) {
+    place.replaceChildren(...(pages > 1 ? [
+      stepper(place, "Previous", page === 1, () => turn(page - 1)),
+      el("span", {}, `page ${count(page)} of ${count(pages)}`),
+      stepper(place, "Next", page === pages, () => turn(page + 1)),
+    ] : []));
+  }
+  // The step makes the buttons anew: whoever uses the keyboard stays on the same one, or on one that is left.
+  function stepper(place, name, disabled, step) {
+    const click = () => {
+      step();
+      (place.querySelector(`.${name}:enabled`) || place.querySelector("button:enabled")).focus({ preventScroll: true });
+    };
+    return el("button", { type: "button", class: name, disabled, click }, name);
   }
 
   // One result in full.
 
   const detail = byId("detail");
   let walk = [];
-  let returnTo = null;
-
   function openDetail(row, rows) {
     walk = rows;
-    returnTo = document.activeElement;
     renderDetail(row);
     detail.showModal();
     detail.querySelector("button.close").focus();
   }
   function renderDetail(row) {
     const at = walk.indexOf(row);
-    const step = (by) => {
-      renderDetail(walk[at + by]);
-      const again = detail.querySelector(by < 0 ? "button.previous" : "button.next");
-      (again.disabled ? detail.querySelector("button.close") : again).focus();
-    };
     const control = controlOf(row);
     detail.replaceChildren(
       el("div", { class: "bar" },
-        el("p", { class: "status", "aria-live": "polite" }, walk.length > 1 ? `${at + 1} of ${walk.length.toLocaleString("en")}` : ""),
-        walk.length > 1 ? el("button", { type: "button", class: "previous", disabled: at <= 0, click: () => step(-1) }, "Previous") : null,
-        walk.length > 1 ? el("button", { type: "button", class: "next", disabled: at >= walk.length - 1, click: () => step(1) }, "Next") : null,
+        el("p", { class: "status", "aria-live": "polite" }, walk.length > 1 ? `${count(at + 1)} of ${count(walk.length)}` : ""),
+        walk.length > 1 ? [
+          stepper(detail, "Previous", at === 0, () => renderDetail(walk[at - 1])),
+          stepper(detail, "Next", at === walk.length - 1, () => renderDetail(walk[at + 1])),
+        ] : "",
         el("button", { type: "button", class: "close", click: () => detail.close() }, "Close (Esc)")),
       el("h2", { id: "detail-title" }, letter(verdictOf(row)), ` ${labelOf(results.app[row])}: ${control.id}`),
       inFull(row),
@@ -220,14 +217,9 @@
     );
     detail.scrollTop = 0;
   }
-  detail.addEventListener("close", () => {
-    if (returnTo && returnTo.isConnected) returnTo.focus();
-  });
   detail.addEventListener("click", (event) => {
-    if (event.target === detail) detail.close();
-    const link = event.target.closest("a[href^='#']");
     // The same link again changes no hash, so nothing else would close what lies over it.
-    if (link) { returnTo = null; detail.close(); }
+    if (event.target === detail || event.target.closest("a[href^='#']")) detail.close();
   });
 
   function evidenceOf(row) {
@@ -254,55 +246,45 @@
     return `${one.setting} could not be read: ${one.note}`;
   }
 
-  function waiverText(waiver) {
-    return [
-      `${waiver.expired ? `expired on ${waiver.expires}: ` : ""}waived by ${waiver.owner} until ${waiver.expires}: ${waiver.reason}`,
-      ...(waiver.ticket ? [" (", outside(waiver.ticket), ")"] : []),
-      ` at ${waiver.file}:${waiver.line}`,
-    ];
+  // What somebody has put their name to.
+  function vouched(verb, by, says, proof, one) {
+    const expired = one.expired ? `expired on ${one.expires}: ` : "";
+    return [`${expired}${verb} by ${by} until ${one.expires}: ${says}`, one.evidence || one.ticket ? [" (", proof, ")"] : "", ` at ${one.file}:${one.line}`];
   }
-  function attestationText(attestation) {
-    return [
-      `${attestation.expired ? `expired on ${attestation.expires}: ` : ""}attested by ${attestation.by} until ${attestation.expires}: ${attestation.statement}`,
-      ...(attestation.evidence ? [" (evidence: ", outside(attestation.evidence), ")"] : []),
-      ` at ${attestation.file}:${attestation.line}`,
-    ];
-  }
+  const waiverText = (one) => vouched("waived", one.owner, one.reason, outside(one.ticket), one);
+  const attestationText = (one) => vouched("attested", one.by, one.statement, ["evidence: ", outside(one.evidence)], one);
   function acceptedText(row) {
-    const waiver = waiverOf(row);
-    switch (results.accepted[row]) {
-      case "W": return waiver ? `waived by ${waiver.owner} until ${waiver.expires}` : "waived";
-      case "B": return `in the baseline since ${texts[results.since[row]]}`;
-      case "G": return "below the gate";
-      default: return "";
-    }
+    const how = ACCEPTED[results.accepted[row]] || "";
+    if (how === "waived") return `${how} by ${waiverOf(row).owner} until ${waiverOf(row).expires}`;
+    return how === "in the baseline" ? `${how} since ${texts[results.since[row]]}` : how;
   }
   function tags(row) {
     const found = [];
     if (acceptedText(row)) found.push(`accepted: ${acceptedText(row)}`);
     const waiver = waiverOf(row);
     if (waiver && waiver.expired) found.push(`waiver by ${waiver.owner} expired on ${waiver.expires}`);
-    if (results.change[row] === "N") found.push("new");
+    if (isNew(row)) found.push("new");
     if (attestationOf(row) && verdictOf(row) === "P") found.push(`attested by ${attestationOf(row).by}`);
-    return found.length ? el("span", { class: "tags" }, found.map(quiet)) : null;
+    return found.length ? el("span", { class: "tags" }, found.map((text) => el("span", { class: "badge quiet" }, text))) : "";
+  }
+  function changeText(row) {
+    const change = CHANGES[results.change[row]];
+    return change ? `${change}, first found on ${texts[results.since[row]]}` : "";
   }
   function contextText(row) {
-    const context = contextOf(row);
-    if (!context) return [];
-    const [number, severity, raised, lowered, unseen] = context;
-    const lines = [
-      ...raised.map((one) => `raised: ${texts[one]}`),
-      ...lowered.map((one) => `lowered: ${texts[one]}`),
-      ...unseen.map((one) => `not seen: ${texts[one]}`),
-    ];
-    return [`${score(number)} ${severity}`, lines];
+    if (!contextOf(row)) return ["", []];
+    const [number, severity, ...conditions] = contextOf(row);
+    const reasons = ["raised", "lowered", "not seen"].flatMap((how, at) => conditions[at].map((one) => `${how}: ${texts[one]}`));
+    return [`${score(number)} ${severity}`, reasons];
   }
+  const severityText = (control) => [badge(control.severity), ` CVSS ${score(control.cvss[0])}-${score(control.cvss[1])} (${control.basis}), middle ${score(control.score)}`];
 
+  // Rows without anything to say are left out.
   function pair(name, ...values) {
-    const content = values.flat(Infinity).filter((value) => value !== null && value !== undefined && value !== "");
-    return content.length ? [el("dt", {}, name), el("dd", {}, content)] : [];
+    const some = filled(values);
+    return some.length ? [el("dt", {}, name), el("dd", {}, some)] : [];
   }
-  const list = (some) => (some.length ? el("ul", {}, some.map((one) => el("li", {}, one))) : null);
+  const list = (some) => (some.length ? el("ul", {}, some.map((one) => el("li", {}, one))) : "");
 
   const setting = (one) =>
     el("div", { class: "setting" }, el("code", {}, describe(one)), where(one) ? el("span", { class: "sub source" }, `at ${where(one)}`) : "");
@@ -320,31 +302,29 @@
       tags(row),
       el("dl", { class: "finding" },
         pair("Control", el("a", { href: controlHref(control) }, control.id), `: ${control.name}`),
-        pair("Severity", badge(control.severity), ` CVSS ${score(control.cvss[0])}-${score(control.cvss[1])} (${control.basis}), middle ${score(control.score)}`),
-        pair("In context", context || "", reasons ? list(reasons) : ""),
-        within === "app" ? [] : pair("App", appLink(app), apps.kind[app] === "org" ? "" : ` (${nameOf(app)}, ${KINDS[apps.kind[app]]})`),
-        several ? pair("Org", orgOf(app)) : [],
+        pair("Severity", severityText(control)),
+        pair("In context", context, list(reasons)),
+        within === "app" ? "" : pair("App", appLink(app), isOrg(app) ? "" : ` (${nameOf(app)}, ${KINDS[apps.kind[app]]})`),
+        several ? pair("Org", orgOf(app)) : "",
         pair("Evidence", evidence.slice(0, EVIDENCE).map(setting), evidence.length > EVIDENCE
           ? el("details", {}, el("summary", {}, `and ${plural(evidence.length - EVIDENCE, "setting")} more`), evidence.slice(EVIDENCE).map(setting)) : ""),
-        waiver ? pair("Waiver", waiverText(waiver)) : [],
-        attestation ? pair("Attestation", attestationText(attestation)) : [],
-        results.change[row] === "-" ? [] : pair("Baseline", `${CHANGES[results.change[row]]}, found since ${texts[results.since[row]]}`),
+        waiver ? pair("Waiver", waiverText(waiver)) : "",
+        attestation ? pair("Attestation", attestationText(attestation)) : "",
+        pair("Baseline", changeText(row)),
         pair("Pages differ", list(differ)),
         pair("Recommended", control.recommended),
         failing(row) ? [
           pair("Threat", control.threat),
           pair("To mend", control.remediation),
           pair("May break", control.may_break),
-        ] : [],
-        pair("Published page", control.page ? outside(control.page) : ""),
+        ] : "",
+        pair("Published page", outside(control.page)),
         pair("Test", el("code", {}, testOf(row)))));
   }
 
   // The matrix.
 
   const matrixForm = byId("matrix-form");
-  let matrixPage = 0;
-
   function describeCell(row) {
     const control = controlOf(row);
     const context = contextOf(row);
@@ -355,130 +335,96 @@
   function mark(row) {
     const code = verdictOf(row);
     const control = controlOf(row);
-    if (!failing(row)) return el("span", { class: VERDICTS[code] }, LETTERS[code]);
-    const accepted = results.accepted[row] !== "-";
+    if (!failing(row)) return el("span", { class: VERDICTS[code] }, code);
+    const accepted = isAccepted(row);
     const colour = accepted ? "accepted" : code === "U" ? "unverifiable" : control.severity;
-    return el("span", { class: colour },
-      accepted ? LETTERS[code].toLowerCase() : LETTERS[code],
-      el("sub", {}, control.severity[0].toUpperCase()),
-      results.change[row] === "N" ? "*" : "");
-  }
-
-  function legend() {
-    const key = (sample, text) => el("span", {}, sample, ` ${text}`);
-    const colour = (name) => el("span", { class: `letter ${name}` }, `F${name[0].toUpperCase()}`);
-    byId("legend").replaceChildren(
-      ...SEVERITIES.map((name) => key(colour(name), `fail, ${name}`)),
-      key(el("span", { class: "letter unverifiable" }, "U"), "unverifiable, with its severity"),
-      key(el("b", {}, "f, u"), "the same, accepted"),
-      ...["M", "P", "N"].map((code) => key(letter(code), words(VERDICTS[code]))),
-      data.baseline ? key(el("b", {}, "*"), "new since the baseline") : "",
-      el("span", {}, "Severity is the published one. Arrow keys move in the matrix, Enter opens."),
-    );
+    return el("span", { class: colour }, accepted ? code.toLowerCase() : code, el("sub", {}, control.severity[0].toUpperCase()), isNew(row) ? "*" : "");
   }
 
   function renderMatrix() {
-    const choice = choices(matrixForm);
     const kind = matrixForm.kind.value;
-    remember("matrix", { ...choice, page: matrixPage ? String(matrixPage + 1) : "" });
     matrixForm.order.disabled = matrixForm.find.disabled = kind === "org";
-    const place = byId("matrix");
+    const choice = choices(matrixForm);
+    const wanted = (choice.find || "").toLowerCase();
+    const some = APPS.filter((app) =>
+      apps.kind[app] === kind && (!choice.org || orgOf(app) === choice.org) &&
+      (labelOf(app).toLowerCase().includes(wanted) || nameOf(app).toLowerCase().includes(wanted)));
+    some.sort(choice.order === "name" ? compareNames : compareWorst);
+    const [part, showing] = paged("matrix", matrixForm, some, kind === "org" ? some.length : MATRIX_PAGE, renderMatrix);
+    const rows = part.flatMap((app) => rowsOfApp.get(app));
     if (kind === "org") {
-      const rows = rowsOfApp.flatMap((some, app) => (apps.kind[app] === "org" && (!choice.org || orgOf(app) === choice.org) ? some : []));
-      rows.sort(byScore);
       byId("matrix-status").textContent = `${plural(rows.length, "result")} of the org's own controls`;
-      place.replaceChildren(table(rows, rows, ["verdict", "severity", "control", "found"]));
-      pager(byId("matrix-pager"), 0, PAGE, 0);
+      byId("matrix-shown").replaceChildren(table(rows.sort(byScore), rows, ["verdict", "severity", ...(several ? ["app"] : []), "control", "found"]));
       return;
     }
-    const wanted = (choice.find || "").toLowerCase();
-    const some = apps.kind.map((one, app) => app).filter((app) =>
-      apps.kind[app] === kind && (!choice.org || orgOf(app) === choice.org) &&
-      (!wanted || labelOf(app).toLowerCase().includes(wanted) || nameOf(app).toLowerCase().includes(wanted)));
-    some.sort(matrixForm.order.value === "name" ? compareNames : compareWorst);
-    matrixPage = Math.min(matrixPage, Math.max(0, Math.ceil(some.length / MATRIX_PAGE) - 1));
-    const paged = some.slice(matrixPage * MATRIX_PAGE, (matrixPage + 1) * MATRIX_PAGE);
     const columns = controls.map((control, number) => number).filter((number) =>
-      controls[number].kinds.includes(kind) && (controls[number].page || paged.some((app) => rowsOfApp[app].some((row) => results.control[row] === number))));
+      (rowsOfControl.get(number) || []).some((row) => apps.kind[results.app[row]] === kind));
     byId("matrix-status").textContent = some.length
-      ? `${plural(some.length, KINDS[kind])} by ${plural(columns.length, "control")}${some.length > paged.length ? `, showing ${matrixPage * MATRIX_PAGE + 1} to ${matrixPage * MATRIX_PAGE + paged.length}` : ""}`
-      : `No ${KINDS[kind]}${wanted || choice.org ? " like that" : " was assessed"}.`;
-    pager(byId("matrix-pager"), some.length, MATRIX_PAGE, matrixPage, (next) => { matrixPage = next; renderMatrix(); byId("matrix").scrollIntoView(); });
-    if (!some.length) return place.replaceChildren();
+      ? `${plural(some.length, KINDS[kind])} by ${plural(columns.length, "control")}${showing}`
+      : "Nothing like that was assessed.";
+    byId("matrix-shown").replaceChildren(...(some.length ? [el("div", { class: "matrix" }, matrix(part, columns, rows))] : []));
+  }
 
-    const head = el("tr", {}, el("th", { scope: "col", class: "corner" }, "App"),
-      columns.map((number) => el("th", { scope: "col" },
-        el("a", { href: controlHref(controls[number]), tabindex: "-1", title: `${controls[number].name} (${controls[number].severity})` },
-          `${controls[number].id} ${controls[number].severity[0].toUpperCase()}`))));
-    const body = paged.map((app) => {
-      const cells = new Map(rowsOfApp[app].map((row) => [results.control[row], row]));
-      return el("tr", {},
-        el("th", { scope: "row" },
-          el("a", { href: appHref(app), tabindex: "-1", title: labelOf(app) }, labelOf(app)),
-          nameOf(app) !== labelOf(app) || several ? el("small", { title: nameOf(app) }, several ? `${nameOf(app)}, ${orgOf(app)}` : nameOf(app)) : ""),
-        columns.map((number) => {
-          const row = cells.get(number);
-          if (row === undefined) return el("td", { tabindex: "-1", "aria-label": "not run" });
-          const title = describeCell(row);
-          return el("td", { tabindex: "-1", "data-row": String(row), title, "aria-label": title }, mark(row));
-        }));
-    });
-    const rows = paged.flatMap((app) => rowsOfApp[app]);
-    const grid = el("table", { role: "grid", "aria-labelledby": "h-matrix" }, el("thead", {}, head), el("tbody", {}, body));
-    // One stop for the Tab key; within, the arrow keys move.
-    const stops = [...grid.rows].map((line) => [...line.cells].map((cell) => cell.querySelector("a") || cell));
-    let [y, x] = [1, 1];
-    const focus = (toY, toX) => {
-      stops[y][x].setAttribute("tabindex", "-1");
-      y = Math.max(0, Math.min(stops.length - 1, toY));
-      x = Math.max(0, Math.min(stops[y].length - 1, toX));
-      stops[y][x].setAttribute("tabindex", "0");
-      stops[y][x].focus();
-    };
-    stops[0][0].setAttribute("tabindex", "-1");
-    stops[y][x].setAttribute("tabindex", "0");
-    grid.addEventListener("focusin", (event) => {
-      const cell = event.target.closest("th, td");
-      if (cell) {
-        stops[y][x].setAttribute("tabindex", "-1");
-        y = cell.parentElement.rowIndex;
-        x = cell.cellIndex;
-        stops[y][x].setAttribute("tabindex", "0");
-      }
-    });
-    grid.addEventListener("keydown", (event) => {
-      const moves = { ArrowUp: [y - 1, x], ArrowDown: [y + 1, x], ArrowLeft: [y, x - 1], ArrowRight: [y, x + 1], Home: [y, 0], End: [y, Infinity], PageUp: [y - 10, x], PageDown: [y + 10, x] };
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (moves[event.key]) focus(...moves[event.key]);
-      else if ((event.key === "Enter" || event.key === " ") && event.target.dataset.row) openDetail(Number(event.target.dataset.row), rows);
-      else return;
-      event.preventDefault();
-    });
+  function matrix(part, columns, rows) {
+    const grid = el("table", { role: "grid", "aria-labelledby": "h-matrix" },
+      el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "corner" }, "App"), columns.map((number) => {
+        const { id, name, severity } = controls[number];
+        return el("th", { scope: "col" }, el("a", { href: controlHref(controls[number]), tabindex: "-1", title: `${name} (${severity})` }, `${id} ${severity[0].toUpperCase()}`));
+      }))),
+      el("tbody", {}, part.map((app) => {
+        const cells = new Map(rowsOfApp.get(app).map((row) => [results.control[row], row]));
+        return el("tr", {},
+          el("th", { scope: "row" },
+            el("a", { href: appHref(app), tabindex: "-1", title: labelOf(app) }, labelOf(app)),
+            nameOf(app) !== labelOf(app) || several ? el("small", { title: nameOf(app) }, several ? `${nameOf(app)}, ${orgOf(app)}` : nameOf(app)) : ""),
+          columns.map((number) => {
+            const row = cells.get(number);
+            if (row === undefined) return el("td", { tabindex: "-1", "aria-label": "not run" });
+            const title = describeCell(row);
+            return el("td", { tabindex: "-1", "data-row": row, title, "aria-label": title }, mark(row));
+          }));
+      })));
+    const open = (cell) => openDetail(Number(cell.dataset.row), rows);
     grid.addEventListener("click", (event) => {
       const cell = event.target.closest("td[data-row]");
       if (!cell) return;
       cell.focus();
-      openDetail(Number(cell.dataset.row), rows);
+      open(cell);
     });
-    place.replaceChildren(el("div", { class: "matrix" }, grid));
+    // One stop for the Tab key; within, the arrow keys move.
+    let stop = grid.tBodies[0].rows[0].cells[1];
+    stop.tabIndex = 0;
+    grid.addEventListener("focusin", (event) => {
+      stop.tabIndex = -1;
+      stop = event.target;
+      stop.tabIndex = 0;
+    });
+    grid.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const { parentElement: line, cellIndex: x } = event.target.closest("th, td");
+      const y = line.rowIndex;
+      const to = { ArrowUp: [y - 1, x], ArrowDown: [y + 1, x], ArrowLeft: [y, x - 1], ArrowRight: [y, x + 1], Home: [y, 0], End: [y, Infinity], PageUp: [y - 10, x], PageDown: [y + 10, x] }[event.key];
+      const within = (number, size) => Math.max(0, Math.min(size - 1, number));
+      if (to) {
+        const cell = grid.rows[within(to[0], grid.rows.length)].cells[within(to[1], line.cells.length)];
+        (cell.querySelector("a") || cell).focus();
+      } else if ((event.key === "Enter" || event.key === " ") && event.target.dataset.row) open(event.target);
+      else return;
+      event.preventDefault();
+    });
+    return grid;
   }
 
   // The findings.
 
   const findingsForm = byId("findings-form");
-  let page = 0;
-  const ORDER = "FUMPN";
-  const keys = new Float64Array(COUNT);
-  const baseKeys = new Float64Array(COUNT);
-  for (let row = 0; row < COUNT; row++) {
-    const verdict = 9 - ORDER.indexOf(verdictOf(row));
-    keys[row] = Math.round(scoreOf(row) * 10) * 10 + verdict;
-    baseKeys[row] = Math.round(controlOf(row).score * 10) * 10 + verdict;
-  }
-  const byScore = (a, b) => keys[b] - keys[a] || a - b;
+  const keys = (scored) => Float64Array.from(ROWS, (row) => Math.round(scored(row) * 10) * 10 - LETTERS.indexOf(verdictOf(row)));
+  const inContext = keys(scoreOf);
+  const published = keys((row) => controlOf(row).score);
+  const byScore = (a, b) => inContext[b] - inContext[a] || a - b;
   const sorts = {
     "": byScore,
-    base: (a, b) => baseKeys[b] - baseKeys[a] || a - b,
+    base: (a, b) => published[b] - published[a] || a - b,
     app: (a, b) => (results.app[a] === results.app[b] ? byScore(a, b) : compareNames(results.app[a], results.app[b])),
     control: (a, b) => results.control[a] - results.control[b] || byScore(a, b),
   };
@@ -486,61 +432,45 @@
   let lower = null;
   function searcher(query) {
     const wanted = query.toLowerCase().split(/\s+/).filter(Boolean);
-    if (!wanted.length) return () => true;
     // Each text is looked at once per word, however many results have it.
     lower = lower || texts.map((text) => text.toLowerCase());
     const tests = wanted.map((word) => {
       const hit = lower.map((text) => text.includes(word));
       const inEntry = entries.setting.map((setting, entry) => hit[setting] || hit[entries.value[entry]] || hit[entries.note[entry]]);
-      const inList = data.evidence.map((flat) => { for (let at = 0; at < flat.length; at += 2) if (inEntry[flat[at]]) return true; return false; });
-      const inApp = apps.kind.map((kind, app) => hit[apps.name[app]] || hit[apps.label[app]] || (kind === "org" || several) && orgOf(app).toLowerCase().includes(word));
+      const inApp = APPS.map((app) => hit[apps.name[app]] || hit[apps.label[app]] || ((isOrg(app) || several) && orgOf(app).toLowerCase().includes(word)));
       const inControl = controls.map((control) => `${control.id} ${control.name}`.toLowerCase().includes(word));
       const inSaid = data.said.map((one) => one !== null && [one.owner, one.by, one.reason, one.statement, one.ticket].join(" ").toLowerCase().includes(word));
-      const inSources = (row) => {
+      const inEvidence = (row) => {
         const flat = data.evidence[results.evidence[row]];
         const sources = apps.sources[results.app[row]];
-        for (let at = 1; at < flat.length; at += 2) if (hit[sources[flat[at]]]) return true;
+        for (let at = 0; at < flat.length; at += 2) if (inEntry[flat[at]] || hit[sources[flat[at + 1]]]) return true;
         return false;
       };
       return (row) =>
-        hit[results.message[row]] || inApp[results.app[row]] || inControl[results.control[row]] || inList[results.evidence[row]] ||
-        inSaid[results.waiver[row]] || inSaid[results.attestation[row]] || inSources(row);
+        hit[results.message[row]] || inApp[results.app[row]] || inControl[results.control[row]] ||
+        inSaid[results.waiver[row]] || inSaid[results.attestation[row]] || inEvidence(row);
     });
     return (row) => tests.every((test) => test(row));
   }
 
-  function accepts(choice) {
-    switch (choice) {
-      case "no": return (row) => failing(row) && results.accepted[row] === "-";
-      case "yes": return (row) => results.accepted[row] !== "-";
-      case "waived": return (row) => results.accepted[row] === "W";
-      case "baseline": return (row) => results.accepted[row] === "B";
-      case "gate": return (row) => results.accepted[row] === "G";
-      case "expired": return (row) => waiverOf(row) !== null && waiverOf(row).expired;
-      default: return () => true;
-    }
-  }
-
+  const accepts = {
+    no: (row) => failing(row) && !isAccepted(row),
+    yes: isAccepted,
+    expired: (row) => waiverOf(row) !== null && waiverOf(row).expired,
+  };
   function chosen(choice) {
-    const inText = searcher(choice.q || "");
-    const accepted = accepts(choice.accepted);
-    const verdicts = { "": "FU", all: ORDER }[choice.verdict || ""] || ORDER[Object.values(VERDICTS).indexOf(choice.verdict)];
-    const wantedApp = choice.app ? apps.kind.findIndex((kind, app) => appKey(app) === choice.app) : -1;
-    const rows = [];
-    for (let row = 0; row < COUNT; row++) {
-      const app = results.app[row];
-      if (
-        verdicts.includes(verdictOf(row)) &&
-        (!choice.severity || controlOf(row).severity === choice.severity) &&
-        (!choice.kind || apps.kind[app] === choice.kind) &&
-        (!choice.org || orgOf(app) === choice.org) &&
-        (wantedApp < 0 || app === wantedApp) &&
-        (!choice.control || controlOf(row).id === choice.control) &&
-        (!choice.change || CHANGES[results.change[row]] === choice.change) &&
-        accepted(row) && inText(row)
-      ) rows.push(row);
-    }
-    return rows.sort(sorts[choice.sort || ""] || byScore);
+    const tests = [
+      choice.verdict === "all" ? "" : choice.verdict ? (row) => VERDICTS[verdictOf(row)] === choice.verdict : failing,
+      choice.severity && ((row) => controlOf(row).severity === choice.severity),
+      choice.kind && ((row) => apps.kind[results.app[row]] === choice.kind),
+      choice.org && ((row) => orgOf(results.app[row]) === choice.org),
+      choice.app && ((row) => filterOf(results.app[row]) === choice.app),
+      choice.control && ((row) => controlOf(row).id === choice.control),
+      choice.change && ((row) => CHANGES[results.change[row]] === choice.change),
+      choice.accepted && (accepts[choice.accepted] || ((row) => ACCEPTED[results.accepted[row]] === choice.accepted)),
+      choice.q && searcher(choice.q),
+    ].filter(Boolean);
+    return ROWS.filter((row) => tests.every((test) => test(row))).sort(sorts[choice.sort || ""]);
   }
 
   const COLUMNS = {
@@ -550,10 +480,9 @@
     verdict: ["Verdict", (row) => el("td", {}, letter(verdictOf(row)), ` ${words(VERDICTS[verdictOf(row)])}`)],
     app: ["App", (row) => {
       const app = results.app[row];
-      return el("td", { class: "app" }, appLink(app), apps.kind[app] === "org" ? "" : el("span", { class: "sub" }, nameOf(app) === labelOf(app) ? "" : `${nameOf(app)}, `, KINDS[apps.kind[app]]), several ? el("span", { class: "sub" }, orgOf(app)) : "");
+      return el("td", { class: "app" }, appLink(app), isOrg(app) ? "" : el("span", { class: "sub" }, nameOf(app) === labelOf(app) ? "" : `${nameOf(app)}, `, KINDS[apps.kind[app]]), several ? el("span", { class: "sub" }, orgOf(app)) : "");
     }],
-    control: ["Control", (row) => el("td", {}, el("a", { href: controlHref(controlOf(row)), title: controlOf(row).name }, controlOf(row).id),
-      several && apps.kind[results.app[row]] === "org" ? el("span", { class: "sub" }, orgOf(results.app[row])) : "")],
+    control: ["Control", (row) => el("td", {}, el("a", { href: controlHref(controlOf(row)), title: controlOf(row).name }, controlOf(row).id))],
     found: ["What was found", (row, rows) => el("td", { class: "found" }, el("button", { type: "button", class: "open", click: () => openDetail(row, rows) }, el("span", {}, messageOf(row))), tags(row))],
   };
   function table(some, all, columns) {
@@ -563,38 +492,28 @@
   }
 
   function renderFindings() {
-    const choice = choices(findingsForm);
-    const rows = chosen(choice);
-    page = Math.min(page, Math.max(0, Math.ceil(rows.length / PAGE) - 1));
-    remember("findings", { ...choice, page: page ? String(page + 1) : "" });
-    const some = rows.slice(page * PAGE, (page + 1) * PAGE);
-    const range = rows.length > some.length ? `, showing ${page * PAGE + 1} to ${page * PAGE + some.length}` : "";
-    byId("findings-status").textContent = `${rows.length.toLocaleString("en")} of ${plural(COUNT, "result")}${range}`;
-    byId("findings").replaceChildren(some.length ? table(some, rows, ["score", "verdict", "app", "control", "found"]) : el("p", {}, "Nothing is like that."));
-    pager(byId("findings-pager"), rows.length, PAGE, page, (next) => {
-      page = next;
-      renderFindings();
-      byId("findings-status").scrollIntoView();
-    });
+    const rows = chosen(choices(findingsForm));
+    const [some, showing] = paged("findings", findingsForm, rows, PAGE, renderFindings);
+    byId("findings-status").textContent = `${count(rows.length)} of ${plural(ROWS.length, "result")}${showing}`;
+    byId("findings-shown").replaceChildren(some.length ? table(some, rows, ["score", "verdict", "app", "control", "found"]) : el("p", {}, "Nothing is like that."));
   }
 
   // The pages of apps and controls.
 
-  const ofApp = byId("page");
   function counted(rows) {
-    return [...ORDER].map((code) => [code, rows.filter((row) => verdictOf(row) === code).length])
-      .filter(([, number]) => number).map(([code, number]) => `${number} ${words(VERDICTS[code])}`).join(", ") || "no result";
+    const numbers = grouped(rows, verdictOf);
+    return LETTERS.filter((code) => numbers.has(code)).map((code) => `${count(numbers.get(code).length)} ${words(VERDICTS[code])}`).join(", ") || "no result";
   }
   function showPage(title, ...content) {
     byId("h-page").textContent = title;
-    ofApp.replaceChildren(...content.flat(Infinity).filter(Boolean));
+    byId("page-shown").replaceChildren(...filled(content));
     show("page", title);
   }
   const missing = (what) => showPage(what, el("p", {}, "This page has nothing by that name. It may have been renamed, or not been assessed."));
 
   function resultsOf(rows, open) {
     const make = (row) => {
-      const node = el("details", { class: "result", "data-row": String(row) },
+      const node = el("details", { class: "result", "data-row": row },
         el("summary", {}, letter(verdictOf(row)), el("span", {}, badge(controlOf(row).severity), " ", failing(row) ? score(scoreOf(row)) : ""),
           el("span", {}, controlOf(row).id), el("span", {}, messageOf(row), tags(row))));
       // What nobody opens is not made.
@@ -602,7 +521,7 @@
       if (row === open) node.open = true;
       return node;
     };
-    return [...ORDER].flatMap((code) => {
+    return LETTERS.flatMap((code) => {
       const some = rows.filter((row) => verdictOf(row) === code).sort(byScore);
       if (!some.length) return [];
       const nodes = some.map(make);
@@ -617,41 +536,42 @@
       ];
     });
   }
-  function showResults(title, app, said, facts) {
-    const open = rowsOfApp[app].find((row) => controlOf(row).id === said.control);
-    showPage(title, facts, resultsOf(rowsOfApp[app], open));
+  function showResults(title, app, link, facts) {
+    const rows = rowsOfApp.get(app);
+    const open = rows.find((row) => controlOf(row).id === link.control);
+    showPage(title, facts, resultsOf(rows, open));
     if (open === undefined) return;
-    const node = ofApp.querySelector(`[data-row="${open}"]`);
+    const node = byId("page-shown").querySelector(`[data-row="${open}"]`);
     node.scrollIntoView({ block: "start" });
     node.querySelector("summary").focus({ preventScroll: true });
   }
-  function showApp(said) {
-    const alike = namesakes.get(said.app) || [];
-    const app = alike.find((one) => (!said.kind || apps.kind[one] === said.kind) && (!said.org || orgOf(one) === said.org) && (!said.n || said.n === String(one)));
-    if (app === undefined) return missing(`App ${said.app}`);
-    const others = alike.filter((one) => one !== app);
+  function showApp(link) {
+    const alike = APPS.filter((app) => !isOrg(app) && nameOf(app) === link.app);
+    const app = alike.find((one) => (!link.kind || apps.kind[one] === link.kind) && (!link.org || orgOf(one) === link.org) && (!link.n || link.n === String(one)));
+    if (app === undefined) return missing(`App ${link.app}`);
     const files = apps.sources[app].map((one) => texts[one]).filter(Boolean);
-    showResults(labelOf(app), app, said, [
+    const wide = (name, ...values) => el("div", { class: "wide" }, pair(name, values));
+    const others = alike.filter((one) => one !== app).map((one) => el("a", { href: appHref(one) }, `${labelOf(one)} (${KINDS[apps.kind[one]]}${several ? `, ${orgOf(one)}` : ""})`));
+    showResults(labelOf(app), app, link,
       el("dl", { class: "facts" },
         el("div", {}, pair("Full name", nameOf(app))),
         el("div", {}, pair("Kind", KINDS[apps.kind[app]])),
         el("div", {}, pair("Org", orgOf(app))),
-        el("div", { class: "wide" }, pair("Results", counted(rowsOfApp[app]))),
-        el("div", { class: "wide" }, pair("Evidence was read from", files.length ? files.map((one) => el("div", { class: "source" }, one)) : "nothing")),
-        others.length ? el("div", { class: "wide" }, pair("Also called so", others.flatMap((one, at) => [at ? ", " : "", el("a", { href: appHref(one) }, `${labelOf(one)} (${KINDS[apps.kind[one]]}${several ? `, ${orgOf(one)}` : ""})`)]))) : ""),
-    ]);
+        wide("Results", counted(rowsOfApp.get(app))),
+        wide("Evidence was read from", files.length ? files.map((one) => el("div", { class: "source" }, one)) : "nothing"),
+        others.length ? wide("Also called so", others.map((one, at) => [at ? ", " : "", one])) : ""));
   }
-  function showOrg(said) {
-    const app = apps.kind.findIndex((kind, one) => kind === "org" && orgOf(one) === said.org);
-    if (app < 0) return missing(`Org ${said.org}`);
-    showResults(`The org's own controls: ${said.org}`, app, said, [el("p", {}, counted(rowsOfApp[app]))]);
+  function showOrg(link) {
+    const app = APPS.find((one) => isOrg(one) && orgOf(one) === link.org);
+    if (app === undefined) missing(`Org ${link.org}`);
+    else showResults(`The org's own controls: ${link.org}`, app, link, el("p", {}, counted(rowsOfApp.get(app))));
   }
 
   function showControl(id) {
     const number = controls.findIndex((control) => control.id === id);
     if (number < 0) return missing(`Control ${id}`);
     const control = controls[number];
-    const rows = [...rowsOfControl[number]].sort((a, b) => ORDER.indexOf(verdictOf(a)) - ORDER.indexOf(verdictOf(b)) || byScore(a, b));
+    const rows = [...(rowsOfControl.get(number) || [])].sort((a, b) => LETTERS.indexOf(verdictOf(a)) - LETTERS.indexOf(verdictOf(b)) || byScore(a, b));
     const steps = Object.entries(control.steps).filter(([, some]) => some.length).map(([kind, some]) => [
       control.kinds.length > 1 ? el("h4", {}, `Of an ${KINDS[kind]}`.replace("an connected", "a connected")) : "",
       el("ol", {}, some.map(([verdict, says]) => el("li", {},
@@ -659,15 +579,17 @@
     ]);
     const place = el("div", {});
     const turner = el("div", { class: "pager" });
-    const turn = (at) => {
-      place.replaceChildren(table(rows.slice(at * PAGE, (at + 1) * PAGE), rows, ["verdict", "severity", "app", "found"]));
-      pager(turner, rows.length, PAGE, at, turn);
+    const turn = (page) => {
+      place.replaceChildren(table(rows.slice((page - 1) * PAGE, page * PAGE), rows, ["verdict", "severity", "app", "found"]));
+      pager(turner, Math.ceil(rows.length / PAGE), page, turn);
     };
-    if (rows.length) turn(0);
+    if (rows.length) turn(1);
     showPage(control.id,
       el("p", { class: "lead" }, control.name),
       el("dl", { class: "finding" },
-        pair("Severity", badge(control.severity), ` CVSS ${score(control.cvss[0])}-${score(control.cvss[1])} (${control.basis}), middle ${score(control.score)}`),
+        pair("Severity", severityText(control)),
+        pair("Stated at", control.origin),
+        pair("Overridden", control.overridden),
         pair("Applies to", control.kinds.map((kind) => KINDS[kind]).join(", ")),
         pair("Assessed", control.assessed),
         pair("Recommended", control.recommended),
@@ -678,9 +600,9 @@
         pair(`Low risk when${control.needs ? ` (${control.needs} of)` : ""}`, list(control.lower)),
         pair("Pages differ", list(control.contradictions)),
         pair("Notes", list(control.notes)),
-        pair("Published page", control.page ? outside(control.page) : ""),
-        steps.length ? pair("What decides it", el("p", {}, "The first of these steps whose condition holds:"), steps.flat()) : [],
-        control.rule ? pair("As the catalogue states it", el("pre", {}, control.rule), el("span", { class: "sub" }, "SHA-256 of the rule ", el("span", { class: "hash" }, control.digest))) : []),
+        pair("Published page", outside(control.page)),
+        steps.length ? pair("What decides it", el("p", {}, "The first of these steps whose condition holds:"), steps) : "",
+        control.rule ? pair("As the catalogue states it", el("pre", {}, control.rule), el("span", { class: "sub" }, "SHA-256 of the rule ", el("span", { class: "hash" }, control.digest))) : ""),
       el("h3", {}, `Results: ${counted(rows)}`), place, turner);
   }
 
@@ -689,36 +611,34 @@
   function printed(row) {
     const control = controlOf(row);
     const evidence = evidenceOf(row);
-    const line = (name, ...content) => (content.flat(Infinity).some(Boolean) ? el("p", {}, el("b", {}, `${name}: `), content) : null);
+    const line = (name, ...content) => (filled(content).length ? el("p", {}, el("b", {}, `${name}: `), content) : "");
     const [context, reasons] = contextText(row);
     const waiver = waiverOf(row);
     const attestation = attestationOf(row);
     return el("div", { class: "printed" },
       el("p", { class: "head" }, letter(verdictOf(row)), " ", badge(control.severity), ` ${failing(row) ? `${score(scoreOf(row))} ` : ""}${control.id}: ${messageOf(row)}`),
       line("Control", `${control.name}, CVSS ${score(control.cvss[0])}-${score(control.cvss[1])}`),
-      context ? line("In context", context, reasons.length ? `. ${reasons.map((one) => one.replace(/\.$/, "")).join("; ")}.` : "") : null,
-      evidence.length ? line("Evidence", evidence.slice(0, EVIDENCE).map((one, at) => [at ? "; " : "", el("code", {}, describe(one)), where(one) ? ` at ${where(one)}` : ""]),
-        evidence.length > EVIDENCE ? `; and ${plural(evidence.length - EVIDENCE, "setting")} more, which the page itself shows` : "") : null,
-      acceptedText(row) ? line("Accepted", acceptedText(row)) : null,
-      waiver ? line("Waiver", waiverText(waiver)) : null,
-      attestation ? line("Attestation", attestationText(attestation)) : null,
-      results.change[row] === "-" ? null : line("Baseline", `${CHANGES[results.change[row]]}, found since ${texts[results.since[row]]}`),
-      failing(row) ? [line("Recommended", control.recommended), line("To mend", control.remediation), line("May break", control.may_break)] : null);
+      line("In context", context, reasons.length ? `. ${reasons.map((one) => one.replace(/\.$/, "")).join("; ")}.` : ""),
+      line("Evidence", evidence.slice(0, EVIDENCE).map((one, at) => [at ? "; " : "", el("code", {}, describe(one)), where(one) ? ` at ${where(one)}` : ""]),
+        evidence.length > EVIDENCE ? `; and ${plural(evidence.length - EVIDENCE, "setting")} more, which the page itself shows` : ""),
+      line("Accepted", acceptedText(row)),
+      waiver ? line("Waiver", waiverText(waiver)) : "",
+      attestation ? line("Attestation", attestationText(attestation)) : "",
+      line("Baseline", changeText(row)),
+      failing(row) ? [line("Recommended", control.recommended), line("To mend", control.remediation), line("May break", control.may_break)] : "");
   }
   function printedByApp(rows) {
-    const groups = new Map();
-    for (const row of rows) groups.set(results.app[row], [...(groups.get(results.app[row]) || []), row]);
-    return [...groups.keys()].sort(compareWorst).flatMap((app) => [
-      el("h3", {}, apps.kind[app] === "org" ? `The org itself${several ? `: ${orgOf(app)}` : ""}` : `${labelOf(app)} (${nameOf(app)}, ${KINDS[apps.kind[app]]}${several ? `, ${orgOf(app)}` : ""})`),
-      ...groups.get(app).map(printed),
+    return [...grouped(rows, (row) => results.app[row])].sort(([a], [b]) => compareWorst(a, b)).flatMap(([app, some]) => [
+      el("h3", {}, isOrg(app) ? `The org itself${several ? `: ${orgOf(app)}` : ""}` : `${labelOf(app)} (${nameOf(app)}, ${KINDS[apps.kind[app]]}${several ? `, ${orgOf(app)}` : ""})`),
+      ...some.map(printed),
     ]);
   }
   function appsInShort() {
-    const rows = apps.kind.map((kind, app) => app).filter((app) => apps.kind[app] !== "org").sort(compareWorst);
-    const head = ["App", "Full name", "Kind", ...(several ? ["Org"] : []), "Critical", "High", "Medium", "Low"];
+    const rows = APPS.filter((app) => !isOrg(app)).sort(compareWorst);
+    const head = ["App", "Full name", "Kind", ...(several ? ["Org"] : []), ...SEVERITIES];
     return el("table", { class: "list" },
       el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, rows.map((app) => el("tr", {}, [labelOf(app), nameOf(app), KINDS[apps.kind[app]], ...(several ? [orgOf(app)] : []), ...worst[app].map(String)]
+      el("tbody", {}, rows.map((app) => el("tr", {}, [labelOf(app), nameOf(app), KINDS[apps.kind[app]], ...(several ? [orgOf(app)] : []), ...worst[app].map(count)]
         .map((text) => el("td", {}, text))))));
   }
   function bounded(title, rows, empty) {
@@ -727,15 +647,15 @@
       el("h2", {}, title),
       rows.length ? "" : el("p", {}, empty),
       rows.length > some.length
-        ? el("p", { class: "banner" }, `The ${PRINTED.toLocaleString("en")} with the highest scores of ${rows.length.toLocaleString("en")} are printed. The other ${(rows.length - some.length).toLocaleString("en")} are on the page itself, and in the results file.`)
+        ? el("p", { class: "banner" }, `The ${count(PRINTED)} with the highest scores of ${count(rows.length)} are printed. The other ${count(rows.length - some.length)} are on the page itself, and in the results file.`)
         : "",
       ...printedByApp(some),
     ];
   }
   let closed = [];
   function beforePrint() {
-    const rows = Array.from({ length: COUNT }, (_, row) => row).sort(byScore);
-    closed = [...document.querySelectorAll("#view-overview details:not([open])")];
+    const rows = [...ROWS].sort(byScore);
+    closed = [...document.querySelectorAll("#overview details:not([open])")];
     for (const one of closed) one.open = true;
     byId("print-findings").replaceChildren(
       el("h2", {}, "Apps"),
@@ -752,45 +672,30 @@
 
   // Everything is in place: begin.
 
-  function options(select, some) {
-    select.append(...some.map(([value, text]) => el("option", { value }, text)));
-  }
-  const root = document.documentElement;
-  root.classList.toggle("orgs", several);
-  root.classList.toggle("baseline", data.baseline);
-  for (const section of document.querySelectorAll("[data-view]")) section.hidden = false;
-  const kinds = Object.keys(KINDS).filter((kind) => apps.kind.includes(kind));
-  options(matrixForm.kind, kinds.map((kind) => [kind, kind === "org" ? "the org's own controls" : `${KINDS[kind]}s`]));
-  options(matrixForm.org, [["", "all"], ...data.orgs.map((org) => [org, org])]);
-  options(findingsForm.org, data.orgs.map((org) => [org, org]));
-  options(findingsForm.app, apps.kind.map((kind, app) => app).sort(compareNames).map((app) =>
-    [appKey(app), `${apps.kind[app] === "org" ? "the org itself" : labelOf(app)}${several ? ` (${orgOf(app)})` : ""}`]));
-  options(findingsForm.control, controls.filter((control, number) => rowsOfControl[number].length).map((control) => [control.id, control.id]));
-  legend();
-
-  let typing = 0;
-  function changed(render, reset) {
-    return (event) => {
-      reset();
+  findingsForm.app.append(...[...APPS].sort(compareNames).map((app) =>
+    el("option", { value: filterOf(app) }, `${calledOf(app)}${several ? ` (${orgOf(app)})` : ""}`)));
+  for (const [form, render] of [[findingsForm, renderFindings], [matrixForm, renderMatrix]]) {
+    const changed = (event) => {
+      form.page.value = "";
       clearTimeout(typing);
-      if (event.type === "input" && event.target.type === "search") typing = setTimeout(render, 120);
+      // Not at every letter; and the fields are emptied only after the event that says so.
+      if (event.type === "reset" || event.target.type === "search") typing = setTimeout(render, 120);
       else render();
     };
-  }
-  for (const [form, render, reset] of [[findingsForm, renderFindings, () => { page = 0; }], [matrixForm, renderMatrix, () => { matrixPage = 0; }]]) {
-    form.addEventListener("input", changed(render, reset));
+    form.addEventListener("input", changed);
+    form.addEventListener("reset", changed);
     form.addEventListener("submit", (event) => event.preventDefault());
-    // The fields are emptied after the event.
-    form.addEventListener("reset", (event) => setTimeout(changed(render, reset), 0, event));
   }
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || detail.open) return;
-    if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    if (/^(INPUT|SELECT)$/.test(event.target.tagName)) return;
     event.preventDefault();
-    const inMatrix = byId("view-matrix").classList.contains("current") && !matrixForm.find.disabled;
-    if (!inMatrix && !byId("view-findings").classList.contains("current")) location.hash = "#findings";
-    // The hash is acted upon later than this.
-    setTimeout(() => (inMatrix ? matrixForm.find : findingsForm.q).focus(), inMatrix ? 0 : 30);
+    if (byId("matrix").classList.contains("current") && !matrixForm.find.disabled) return matrixForm.find.focus();
+    if (!byId("findings").classList.contains("current")) {
+      location.hash = "#findings";
+      route();
+    }
+    findingsForm.q.focus();
   });
   window.addEventListener("hashchange", route);
   window.addEventListener("beforeprint", beforePrint);

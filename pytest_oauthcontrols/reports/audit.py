@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from pytest_oauthcontrols.baseline import Change, org_key
-from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, RiskCondition
+from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
 from pytest_oauthcontrols.reports import Document, failing
+from pytest_oauthcontrols.summary import differing
 
 Row = dict[str, Any]
 
@@ -35,12 +36,14 @@ _VERDICTS = {
     "unverifiable": "U",
     "manual": "M",
     "pass": "P",
-    "not_applicable": "N",
+    "not_applicable": "\N{EN DASH}",
 }
-"""Verdict to the letter that stands for it in the data, in the order in which the page counts them."""
-_ACCEPTED = {None: "-", "waived": "W", "in the baseline": "B", "below the gate": "G"}
-_CHANGES = {None: "-", Change.NEW.value: "N", Change.PERSISTING.value: "P", Change.NOT_COMPARABLE.value: "X"}
+"""Verdict to the letter that stands for it, on the page and in its data, in the order in which the page has them."""
+_ACCEPTED = {"waived": "W", "in the baseline": "B", "below the gate": "G"}
+_CHANGES = {Change.NEW.value: "N", Change.PERSISTING.value: "P", Change.NOT_COMPARABLE.value: "X"}
 _STATES = {"seen": "S", "absent": "A", "unreadable": "U"}
+_NONE = "-"
+"""Stands for what was not accepted, or has not changed."""
 _KINDS = {CONNECTED_APP: "connected app", EXTERNAL_CLIENT_APP: "external client app", ORG: "org"}
 _MEANINGS = {
     "fail": "The setting was seen at another value than the recommended one, or is absent and its documented default "
@@ -52,42 +55,53 @@ _MEANINGS = {
 }
 _NAMED_APPS = 20
 """How many apps that could not be read the first screen names of each reason."""
+_DIFFERENCES = 50
+"""How many differences between orgs the first screen lists."""
+_TITLED_ORGS = 5
+"""How many orgs the title names."""
 _EARLY = 'document.documentElement.classList.add("js");'
 """Runs before anything is painted, so that nothing is shown first and hidden later."""
 
 
 def encode(document: Document, catalogue: Catalogue) -> bytes:
     """Return the content of the file."""
-    controls = (*catalogue.controls, READABLE)
-    rows = _Rows(document, controls)
+    rows = _Rows(document, (*catalogue.controls, READABLE))
     style, script = _asset("audit.css"), _asset("audit.js")
     page: str = _template().render(
         document=document,
-        title="OAuth controls: " + ", ".join(rows.org_names),
+        title=f"OAuth controls: {_title(rows.org_names)}",
         style=style,
         script=script,
         early=_EARLY,
         early_hash=_csp_hash(_EARLY),
         style_hash=_csp_hash(style),
         script_hash=_csp_hash(script),
-        data=_json(_data(document, rows)),
-        ran=len(document["results"]),
+        data=_json(_data(rows)),
         orgs=list(_orgs(document, rows)),
-        counts=_counts(rows, None),
+        counts=_counts(rows.results),
         gate=_gate(document),
-        unassessed=_unassessed(rows),
-        waivers=list(_decided(document, rows, "waiver")),
-        attestations=list(_decided(document, rows, "attestation")),
+        changes=Counter(row["change"] for row in rows.results),
         gone=_gone(document, rows),
-        changes=rows.changes,
+        differences=list(_differences(rows)),
+        unassessed=_unassessed(rows),
+        waivers=list(_decided(document, "waiver")),
+        attestations=list(_decided(document, "attestation")),
         coverage=_coverage(rows, catalogue),
+        listed=_DIFFERENCES,
         kinds=_KINDS,
-        verdicts=list(_VERDICTS),
+        assessed_kinds={app.kind for app in rows.apps},
+        found_controls=[rows.controls[number].id for number in sorted(set(rows.control))],
+        verdicts=_VERDICTS,
+        accepted=list(_ACCEPTED),
+        all_changes=list(_CHANGES),
         meanings=_MEANINGS,
         severities=[one.value for one in Severity],
-        letters={verdict: "\N{EN DASH}" if letter == "N" else letter for verdict, letter in _VERDICTS.items()},
     )
     return page.encode("utf-8", "backslashreplace")
+
+
+def _title(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= _TITLED_ORGS else f"{len(names)} orgs"
 
 
 def _asset(name: str) -> str:
@@ -131,16 +145,14 @@ def _json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
 
 
-class _Table:
+class _Table(dict[Any, int]):
     """Values that are stored once, and known by their number."""
 
     def __init__(self, *first: Hashable) -> None:
-        self.numbers: dict[Hashable, int] = {one: number for number, one in enumerate(first)}
+        super().__init__((one, number) for number, one in enumerate(first))
 
-    def __call__(self, value: Hashable) -> int:
-        number = self.numbers.get(value)
-        if number is None:
-            number = self.numbers[value] = len(self.numbers)
+    def __missing__(self, value: Hashable) -> int:
+        number = self[value] = len(self)
         return number
 
 
@@ -158,35 +170,52 @@ class _App(NamedTuple):
 class _Rows:
     """The results, with the app and the control of each as numbers."""
 
-    def __init__(self, document: Document, controls: Iterable[Control]) -> None:
+    def __init__(self, document: Document, controls: tuple[Control, ...]) -> None:
         self.results: list[Row] = document["results"]
-        self.controls = tuple(controls)
+        self.controls = controls
         self.org_names = [plain(org["name"]) for org in document["orgs"]]
-        known = {control.id: number for number, control in enumerate(self.controls)}
+        known = {control.id: number for number, control in enumerate(controls)}
         orgs = {org["name"]: number for number, org in enumerate(document["orgs"])}
-        table = _Table()
-        self.app: list[int] = []
+        subjects = [
+            (orgs[row["org"]], row["kind"] or ORG, row["app"] or "", row["label"] or "") for row in self.results
+        ]
+        cases = [_case(row) for row in self.results]
+        # Two apps of an org can have one name; the ids of the suite's tests tell them apart.
+        usual = {subject: case for subject, case in zip(subjects, cases, strict=True) if case}
+        apps = _Table()
+        self.app = [
+            apps[_App(*subject, case or usual.get(subject, ""))] for subject, case in zip(subjects, cases, strict=True)
+        ]
+        self.apps: tuple[_App, ...] = tuple(apps)
         self.control = [known[row["control"]] for row in self.results]
-        for row in self.results:
-            case = row["node_id"].removesuffix(f"{row['control']}]")
-            # Two apps of an org can have one name; the ids of their tests tell them apart.
-            self.app.append(
-                table(_App(orgs[row["org"]], row["kind"] or ORG, row["app"] or "", row["label"] or "", case))
-            )
-        self.apps: tuple[_App, ...] = tuple(table.numbers)  # type: ignore[arg-type]
-
-    @property
-    def changes(self) -> Counter[str]:
-        """How many findings are new since the baseline, persist, or cannot be compared."""
-        return Counter(row["change"] for row in self.results if row["change"])
 
     def __iter__(self) -> Iterator[tuple[Row, _App, Control]]:
         for row, app, control in zip(self.results, self.app, self.control, strict=True):
             yield row, self.apps[app], self.controls[control]
 
 
-def _time(org: Row) -> str:
-    return f"{datetime.fromisoformat(org['taken_at']):%Y-%m-%d %H:%M:%S} UTC"
+def _case(row: Row) -> str:
+    """Return how the id of a test of the suite starts, before the control; empty for any other test."""
+    start, found, end = row["node_id"].rpartition(f"{row['control']}]")
+    return start if found and not end else ""
+
+
+class _Tally:
+    """How many of some results have which verdict, are accepted, or rest on somebody's word."""
+
+    def __init__(self, results: list[Row]) -> None:
+        self.total = len(results)
+        self.verdicts = Counter(row["verdict"] for row in results)
+        self.accepted = sum(row["accepted"] is not None for row in results)
+        self.attested = sum(row["verdict"] == "pass" and row["attestation"] is not None for row in results)
+
+
+def _by(results: Iterable[Row], key: str) -> dict[str, list[Row]]:
+    """Return results by what they say under a key."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in results:
+        found[row[key]].append(row)
+    return found
 
 
 # The first screen
@@ -194,86 +223,83 @@ def _time(org: Row) -> str:
 
 def _orgs(document: Document, rows: _Rows) -> Iterator[Row]:
     """Yield what the first screen says of each org."""
+    results = _by(rows.results, "org")
     for number, org in enumerate(document["orgs"]):
-        of_org = Counter(app.kind for app in rows.apps if app.org == number)
-        unread = bool(org["problems"]) and all(
-            control is READABLE for _, app, control in rows if app.org == number and app.kind == ORG
-        )
-        kinds = ", ".join(
-            f"{of_org[kind]:,} {_KINDS[kind]}{'' if of_org[kind] == 1 else 's'}"
-            for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP)
-            if of_org[kind]
-        )
         yield {
             **org,
             "called": rows.org_names[number],
-            "read": _time(org),
-            "origin": _origin(org),
+            "read": f"{datetime.fromisoformat(org['taken_at']):%Y-%m-%d %H:%M:%S} UTC",
+            "origin": _origin(org) if org["readable"] else "",
             "live": org["source"] == "org",
-            "kinds": kinds,
-            "unread": unread and not of_org[CONNECTED_APP] and not of_org[EXTERNAL_CLIENT_APP],
-            "counts": _counts(rows, number),
+            "assessed": _assessed(org["apps"], Counter(app.kind for app in rows.apps if app.org == number)),
+            "counts": _counts(results[org["name"]]),
         }
+
+
+def _assessed(apps: int, kinds: Counter[str]) -> str:
+    """Return how many apps an org has, how many of them have results where not all do, and of which kind those are."""
+    connected, external = kinds[CONNECTED_APP], kinds[EXTERNAL_CLIENT_APP]
+    found = connected + external
+    some = f", of which {found:,} {'has' if found == 1 else 'have'} results" if found != apps else ""
+    return f"{apps:,}{some} ({connected:,} connected, {external:,} external client)" if apps else "0"
 
 
 def _origin(org: Row) -> str:
     """Return how an org was read, in words."""
-    if org["source"] == "snapshot" and org["snapshot"] is not None:
+    if org["source"] == "snapshot":
         return f"from the snapshot {org['snapshot']['file']}, taken of {org['location']}"
     return {
         "demo": "from the sample org that comes with the tool",
         "org": f"live, through the APIs of {org['location']}",
         "directory": f"from the metadata files of the folder {org['location']}",
         "archive": f"from the metadata files of the archive {org['location']}",
-    }.get(org["source"], f"{org['source']} {org['location']}")
+    }[org["source"]]
 
 
-class _Line(NamedTuple):
-    """A line of the counts: of one severity, or of all."""
-
-    name: str
-    verdicts: Counter[str]
-    accepted: int
-    attested: int
-
-    @property
-    def total(self) -> int:
-        """All results."""
-        return self.verdicts.total()
-
-
-def _counts(rows: _Rows, org: int | None) -> list[_Line]:
-    """Return how many results have which severity and verdict, of one org or of all; the sums go last."""
-    verdicts: dict[str, Counter[str]] = defaultdict(Counter)
-    accepted: Counter[str] = Counter()
-    attested: Counter[str] = Counter()
-    for row, app, _ in rows:
-        if org is None or app.org == org:
-            severity = row["severity"]
-            verdicts[severity][row["verdict"]] += 1
-            accepted[severity] += row["accepted"] is not None
-            attested[severity] += row["verdict"] == "pass" and row["attestation"] is not None
-    lines = [_Line(one.value, verdicts[one.value], accepted[one.value], attested[one.value]) for one in Severity]
-    return [*lines, _Line("all", sum(verdicts.values(), Counter()), accepted.total(), attested.total())]
+def _counts(results: list[Row]) -> dict[str, _Tally]:
+    """Return the counts of each severity, and of all together."""
+    severities = _by(results, "severity")
+    return {**{one.value: _Tally(severities[one.value]) for one in Severity}, "all": _Tally(results)}
 
 
 def _gate(document: Document) -> Row:
     """Return what fails the run, and how many findings do not for which reason."""
     findings = failing(document)
-    accepted = Counter(row["accepted"] for row in findings if row["accepted"])
+    accepted = Counter(row["accepted"] for row in findings)
     return {
         **document["gate"],
         "failing": len(findings),
-        "open": len(findings) - accepted.total(),
-        "accepted": [(how, accepted[how]) for how in _ACCEPTED if how is not None and accepted[how]],
+        "open": accepted[None],
+        "accepted": [(how, accepted[how]) for how in _ACCEPTED if accepted[how]],
     }
+
+
+class _Difference(NamedTuple):
+    """A control that one app passes in some orgs and fails in others."""
+
+    control: Control
+    app: _App
+    passing: list[str]
+    """Names of orgs."""
+    failing: list[str]
+
+
+def _differences(rows: _Rows) -> Iterator[_Difference]:
+    """Yield where orgs differ, the worst first."""
+    found = (((app.kind, app.name, control.id), Verdict(row["verdict"]), (app, control)) for row, app, control in rows)
+    differences = [
+        _Difference(control, app, *([rows.org_names[one.org] for one, _ in some] for some in (passes, fails)))
+        for _, passes, fails in differing(found)
+        for app, control in fails[:1]
+    ]
+    yield from sorted(differences, key=lambda one: -one.control.score)
 
 
 class _Unassessed(NamedTuple):
     """Results without a judgement that have one reason."""
 
     verdict: str
-    severity: str
+    severity: Severity
     """The worst of the controls'."""
     why: str
     number: int
@@ -283,36 +309,28 @@ class _Unassessed(NamedTuple):
 
 def _unassessed(rows: _Rows) -> list[_Unassessed]:
     """Return what has no judgement, by reason: what could not be read first, then what is worst."""
-    found: dict[tuple[str, str], list[tuple[str, Control]]] = defaultdict(list)
-    unread: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    files: dict[_App, set[str]] = defaultdict(set)
+    sources: dict[_App, set[str]] = defaultdict(set)
     for row, app, _ in rows:
-        files[app].update(one["source"] for one in row["evidence"] if one["source"])
+        sources[app].update(one["source"] for one in row["evidence"] if one["source"])
+    alike: dict[tuple[str, str], list[tuple[str, _App, Control]]] = defaultdict(list)
     for row, app, control in rows:
         if row["verdict"] in ("unverifiable", "manual"):
             why = row["message"].removeprefix("cannot be verified: ")
-            key = row["verdict"], _of_any(why, app, files[app])
-            found[key].append((why, control))
-            if control is READABLE and app.kind != ORG:
-                unread[key][app.label] = None
+            alike[row["verdict"], _of_any(why, app, sources[app])].append((why, app, control))
     lines = []
-    for key, some in found.items():
-        verdict, of_any = key
-        reasons = {why for why, _ in some}
-        controls = list(
-            {control.id: control for _, control in sorted(some, key=lambda one: one[1].severity.rank)}.values()
-        )
-        why = some[0][0] if len(reasons) == 1 else of_any
+    for (verdict, of_any), some in alike.items():
+        reasons = {why for why, _, _ in some}
+        why = reasons.pop() if len(reasons) == 1 else of_any
         why = why if "." in why.partition(" ")[0] else why[:1].upper() + why[1:]
-        names = list(unread[key])
-        if names:
-            more = f" and {len(names) - _NAMED_APPS} more" if len(names) > _NAMED_APPS else ""
-            why = f"{', '.join(names[:_NAMED_APPS])}{more}: {why}"
-        severity = controls[0].severity.value
-        lines.append(_Unassessed(verdict, severity, why, len(some), [control.id for control in controls]))
-    ranks = {one.value: one.rank for one in Severity}
+        unread = list(dict.fromkeys(app.label for _, app, control in some if control is READABLE and app.kind != ORG))
+        if unread:
+            more = f" and {len(unread) - _NAMED_APPS} more" if len(unread) > _NAMED_APPS else ""
+            why = f"{', '.join(unread[:_NAMED_APPS])}{more}: {why}"
+        severities = {control.id: control.severity for _, _, control in some}
+        controls = sorted(severities, key=lambda one: severities[one].rank)
+        lines.append(_Unassessed(verdict, severities[controls[0]], why, len(some), controls))
     lines.sort(
-        key=lambda one: (READABLE.id not in one.controls, one.verdict == "manual", ranks[one.severity], -one.number)
+        key=lambda one: (READABLE.id not in one.controls, one.verdict == "manual", one.severity.rank, -one.number)
     )
     return lines
 
@@ -330,31 +348,27 @@ def _of_any(why: str, app: _App, sources: set[str]) -> str:
 # Decisions, and what became of the baseline
 
 
-def _decided(document: Document, rows: _Rows, what: str) -> Iterator[Row]:
+_KNOWN_BY = ("file", "line", "app", "org")
+"""What tells a waiver or an attestation of one control or factor from the others."""
+_WITHOUT_DAY = {"expired": "expired", "expires": "expires soon"}
+"""What is to be reviewed, without the day, which stands beside it."""
+
+
+def _decided(document: Document, what: str) -> Iterator[Row]:
     """Yield the waivers or attestations, each with what became of it and how many results it is about."""
-    uses: Counter[str] = Counter(
-        _identity({**row[what], "expired": None}) for row in rows.results if row[what] is not None
-    )
+    uses = Counter(_identity(row[what]) for row in document["results"] if row[what] is not None)
     says = defaultdict(list)
     for one in document["review"]:
-        says[one["what"], one["file"], one["line"], one["about"], one["by"]].append(one["says"])
+        says[tuple(one[key] for key in _KNOWN_BY), one["about"]].append(one["says"])
     for said in document[f"{what}s"]:
         about = said["control"] or f"factor {said['factor']}"
-        by = said["owner"] if what == "waiver" else said["by"]
-        yield {
-            **said,
-            "uses": uses[_identity({**said, "expired": None})],
-            "says": [_soon(one) for one in says.get((what, said["file"], said["line"], about, by), [])],
-        }
+        review = says[tuple(said[key] for key in _KNOWN_BY), about]
+        yield {**said, "uses": uses[_identity(said)], "says": [_WITHOUT_DAY.get(one.split()[0], one) for one in review]}
 
 
-def _soon(says: str) -> str:
-    """Return what is to be reviewed without the day, which stands beside it."""
-    return re.sub(r"^(expire[ds]) on [-\d]+$", lambda found: {"expired": "expired"}.get(found[1], "expires soon"), says)
-
-
-def _identity(said: Row) -> str:
-    return json.dumps(said, sort_keys=True)
+def _identity(said: Row) -> Hashable:
+    """Return what a waiver or an attestation says, whether it has expired or not."""
+    return frozenset((key, value) for key, value in said.items() if key != "expired")
 
 
 def _gone(document: Document, rows: _Rows) -> list[Row]:
@@ -374,123 +388,105 @@ class _Covered(NamedTuple):
 
     control: Control
     applies_to: str
-    line: _Line
+    tally: _Tally
     why_none: str
     """Why it has no result, where it has none."""
 
 
 def _coverage(rows: _Rows, catalogue: Catalogue) -> list[_Covered]:
     """Return every control of the catalogue with how it was assessed."""
-    verdicts: dict[str, Counter[str]] = defaultdict(Counter)
-    accepted: Counter[str] = Counter()
-    attested: Counter[str] = Counter()
-    for row, _, control in rows:
-        verdicts[control.id][row["verdict"]] += 1
-        accepted[control.id] += row["accepted"] is not None
-        attested[control.id] += row["verdict"] == "pass" and row["attestation"] is not None
-    kinds = {app.kind for app in rows.apps}
+    results = _by(rows.results, "control")
+    kinds = {app.kind for app in rows.apps} | {ORG}
     covered = []
     for control in catalogue.controls:
-        line = _Line(control.id, verdicts[control.id], accepted[control.id], attested[control.id])
-        missing = [_KINDS[kind] for kind in control.applies_to if kind != ORG and kind not in kinds]
-        none = f"no {' or '.join(missing)} was assessed" if len(missing) == len(control.applies_to) else "not run"
-        applies = ", ".join(_KINDS[kind] for kind in control.applies_to)
-        covered.append(_Covered(control, applies, line, none))
+        of = [_KINDS[kind] for kind in control.applies_to]
+        ran = "not run" if kinds.intersection(control.applies_to) else f"no {' or '.join(of)} was assessed"
+        left_out = catalogue.left_out.get(control.id)
+        none = ran if left_out is None else f"left out {left_out}"
+        covered.append(_Covered(control, ", ".join(of), _Tally(results[control.id]), none))
     return covered
 
 
 # The data
 
 
-def _data(document: Document, rows: _Rows) -> Row:
-    """Return everything that the scripts show, as tables and columns of numbers that point into them."""
+def _data(rows: _Rows) -> Row:
+    """Return everything that the scripts show, as tables and columns of numbers that point into them.
+
+    A setting in evidence is two numbers, that of an entry and that of a source of its app: apps that are configured
+    alike share their entries, and differ in their files.
+    """
     text = _Table("")
-    entry = _Table()
-    evidence = _Table(())
-    context = _Table(None)
-    said = _Table(None)
-    lists = _Table(())
+    entries, evidence, contexts, said, lists = _Table(), _Table(()), _Table(None), _Table(None), _Table(())
     sources = [_Table("") for _ in rows.apps]
-    columns: dict[str, list[int]] = {
-        name: [] for name in ("message", "evidence", "context", "contradictions", "waiver", "attestation", "since")
-    }
-    odd = {}
-    for number, (row, app) in enumerate(zip(rows.results, rows.app, strict=True)):
-        source = sources[app]
-        columns["message"].append(text(row["message"]))
-        columns["evidence"].append(
-            evidence(
-                tuple(
-                    (
-                        entry((one["setting"], one["state"], one["value"], one["line"], one.get("note"))),
-                        source(one["source"] or ""),
-                    )
-                    for one in row["evidence"]
-                )
-            )
-        )
-        columns["context"].append(context(_context(row["context"])))
-        columns["contradictions"].append(lists(tuple(row["contradictions"])))
-        columns["since"].append(text(row["since"] or ""))
+    columns: dict[str, list[int]] = defaultdict(list)
+    for row, app in zip(rows.results, rows.app, strict=True):
+        columns["message"].append(text[row["message"]])
+        columns["since"].append(text[row["since"] or ""])
+        seen = ((_entry(one, text), one["source"] or "") for one in row["evidence"])
+        pairs = ((entries[entry], sources[app][source]) for entry, source in seen)
+        columns["evidence"].append(evidence[tuple(chain.from_iterable(pairs))])
+        columns["context"].append(contexts[_context(row["context"], text)])
+        columns["contradictions"].append(lists[tuple(text[one] for one in row["contradictions"])])
         for what in ("waiver", "attestation"):
-            columns[what].append(said(None if row[what] is None else tuple(row[what].items())))
-        if rows.apps[app].case == row["node_id"]:
-            odd[number] = text(row["node_id"])
-    entries: list[Any] = list(entry.numbers)
+            columns[what].append(said[None if row[what] is None else tuple(row[what].items())])
     return {
+        "words": {
+            "verdict": {letter: verdict for verdict, letter in _VERDICTS.items()},
+            "accepted": {letter: how for how, letter in _ACCEPTED.items()},
+            "change": {letter: change for change, letter in _CHANGES.items()},
+            "kind": _KINDS,
+            "severities": [one.value for one in Severity],
+        },
         "orgs": rows.org_names,
         "apps": {
             "org": [app.org for app in rows.apps],
             "kind": [app.kind for app in rows.apps],
-            "name": [text(app.name) for app in rows.apps],
-            "label": [text(app.label) for app in rows.apps],
-            "case": [text(app.case) for app in rows.apps],
-            "sources": [[text(one) for one in source.numbers] for source in sources],
+            "name": [text[app.name] for app in rows.apps],
+            "label": [text[app.label] for app in rows.apps],
+            "case": [text[app.case] for app in rows.apps],
+            "sources": [[text[one] for one in source] for source in sources],
         },
         "controls": [_control(control) for control in rows.controls],
-        "entries": {
-            "setting": [text(one[0]) for one in entries],
-            "state": "".join(_STATES[one[1]] for one in entries),
-            "value": [text(one[2] or "") for one in entries],
-            "line": [one[3] or 0 for one in entries],
-            "note": [text(one[4] or "") for one in entries],
-        },
-        "evidence": [list(chain.from_iterable(one)) for one in evidence.numbers],  # type: ignore[arg-type]
-        "contexts": [_context_data(one, text) for one in context.numbers],
-        "lists": [[text(one) for one in some] for some in lists.numbers],  # type: ignore[attr-defined]
-        "said": [None if one is None else _said(dict(one)) for one in said.numbers],  # type: ignore[call-overload]
+        "entries": {name: [one[at] for one in entries] for at, name in enumerate(_ENTRY)},
+        "evidence": list(evidence),
+        "contexts": list(contexts),
+        "lists": list(lists),
+        "said": [None if one is None else {key: _printable(value) for key, value in one} for one in said],
         "results": {
             "app": rows.app,
             "control": rows.control,
             "verdict": "".join(_VERDICTS[row["verdict"]] for row in rows.results),
-            "accepted": "".join(_ACCEPTED[row["accepted"]] for row in rows.results),
-            "change": "".join(_CHANGES[row["change"]] for row in rows.results),
+            "accepted": "".join(_ACCEPTED.get(row["accepted"], _NONE) for row in rows.results),
+            "change": "".join(_CHANGES.get(row["change"], _NONE) for row in rows.results),
             **columns,
-            "odd": odd,
+            # Of other tests than the suite's, whose ids are not made of app and control.
+            "test": {number: text[row["node_id"]] for number, row in enumerate(rows.results) if not _case(row)},
         },
-        "baseline": document["baseline"] is not None,
         # Last, as everything before adds to it.
-        "texts": [plain(one) for one in text.numbers],  # type: ignore[arg-type]
+        "texts": [plain(one) for one in text],
     }
 
 
-def _context(context: Row | None) -> Hashable:
+_ENTRY = ("setting", "state", "value", "line", "note")
+
+
+def _entry(one: Row, text: _Table) -> tuple[int | str, ...]:
+    """Return a setting in evidence, but for its source."""
+    return (
+        text[one["setting"]],
+        _STATES[one["state"]],
+        text[one["value"] or ""],
+        one["line"] or 0,
+        text[one["note"] or ""],
+    )
+
+
+def _context(context: Row | None, text: _Table) -> Hashable:
     if context is None:
         return None
-    lists = (tuple(context[name]) for name in ("raised_by", "lowered_by", "not_seen"))
+    lists = (tuple(text[one] for one in context[name]) for name in ("raised_by", "lowered_by", "not_seen"))
     return (context["score"], context["severity"], *lists)
-
-
-def _context_data(context: Any, text: _Table) -> Any:
-    if context is None:
-        return None
-    score, severity, *lists = context
-    return [score, severity, *([text(one) for one in some] for some in lists)]
-
-
-def _said(said: Row) -> Row:
-    """Return a waiver or an attestation as the page shows it."""
-    return {key: plain(value) if isinstance(value, str) else value for key, value in said.items()}
 
 
 def _control(control: Control) -> Row:
@@ -509,9 +505,11 @@ def _control(control: Control) -> Row:
         "recommended": control.recommended,
         "threat": control.threat,
         "remediation": control.remediation,
+        "origin": control.origin,
+        "overridden": control.overridden,
         "may_break": control.may_break,
-        "higher": [_risk(one) for one in control.higher_risk_when],
-        "lower": [_risk(one) for one in control.low_risk_when],
+        "higher": [one.with_factors for one in control.higher_risk_when],
+        "lower": [one.with_factors for one in control.low_risk_when],
         "needs": control.low_risk_needs,
         "contradictions": [one.says for one in control.contradictions],
         "notes": list(control.notes),
@@ -519,14 +517,6 @@ def _control(control: Control) -> Row:
         "rule": _rule(control),
         "digest": control.rule_sha256,
     }
-
-
-def _risk(condition: RiskCondition) -> str:
-    factors = "".join(
-        f" (Somebody has to attest it: the factor {factor} {'shows it' if shows else 'rules it out'}.)"
-        for factor, shows in condition.factors.items()
-    )
-    return f"{condition.says}{factors}"
 
 
 def _step(clause: Clause) -> list[Any]:

@@ -102,6 +102,13 @@ def _headline(document: Document) -> Iterator[str]:
     tool = f"{document['tool']['name']} {text(document['tool']['version'])}"
     version = f"catalogue {text(catalogue['version'])} ({catalogue['controls']} controls)"
     yield f"Gate: {gate['fail_on']}{context}{ignored}. Assessed by {tool}, {version}."
+    if catalogue["left_out"]:
+        counts = Counter(catalogue["left_out"].values())
+        yield f"{len(catalogue['left_out'])} controls are left out:"
+        yield _list([f"{number} {text(why)}" for why, number in counts.items()])
+    if catalogue["overridden"]:
+        yield "Overridden:"
+        yield _list([f"control {text(control)}: {text(says)}" for control, says in catalogue["overridden"].items()])
 
 
 def _orgs(document: Document) -> Iterator[str]:
@@ -142,7 +149,7 @@ def _origin(org: dict[str, Any]) -> str:
         "demo": "the sample org",
         "snapshot": f"snapshot {text((org['snapshot'] or {}).get('file', ''))} of {text(org['location'])}",
     }.get(org["source"], f"{org['source']} {text(org['location'])}")
-    digest = f"sha256 `{org['sha256'][:12]}`" if org["sha256"] else "could not be read"
+    digest = f"sha256 `{org['sha256'][:12]}`" if org["readable"] else "could not be read"
     return ", ".join(filter(None, (place, org["environment"], digest)))
 
 

@@ -12,7 +12,7 @@ from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.baseline import SCHEMA
 from pytest_oauthcontrols.catalogue import Catalogue
 from pytest_oauthcontrols.decisions import Attestation, Waiver
-from pytest_oauthcontrols.drift import change_of, gone, since
+from pytest_oauthcontrols.drift import change_of, gone, known_as, since
 from pytest_oauthcontrols.evaluation import Finding, shown_value
 from pytest_oauthcontrols.model import Absent, Org, Seen, Setting
 from pytest_oauthcontrols.reports import Document
@@ -38,9 +38,12 @@ def document(assessment: Assessment, findings: Iterable[tuple[str, Finding]], cu
             "sha256": catalogue.sha256,
             "controls": len(catalogue.controls),
             "rules": catalogue.rules,
+            "own": {control.id: control.origin for control in catalogue.controls if control.origin},
+            "overridden": {control.id: control.overridden for control in catalogue.controls if control.overridden},
+            "left_out": catalogue.left_out,
         },
         "orgs": [_org(org) for org in assessment.orgs],
-        "cases": len(assessment.cases),
+        "cases": assessment.number_of_cases,
         "cut_short": cut_short,
         **_decisions(assessment, found.values()),
         "results": sorted(
@@ -59,6 +62,7 @@ def _org(org: Org) -> dict[str, Any]:
         "user": org.user,
         "api_version": None if org.api_version is None else str(org.api_version),
         "taken_at": org.taken_at.isoformat(),
+        "readable": org.readable,
         "apps": len(org.apps),
         "api_calls": org.api_calls,
         "sha256": org.sha256,
@@ -102,10 +106,13 @@ def _decisions(assessment: Assessment, findings: Iterable[Finding]) -> dict[str,
         "review": [_notice(notice) for notice in notices(assessment, findings)],
         "baseline": None,
     }
-    if decisions.baseline is not None:
+    baseline = decisions.baseline
+    if baseline is not None:
         said["baseline"] = {
-            "file": decisions.baseline.file,
+            "file": baseline.file,
             "new_only": decisions.new_only,
+            "missing_cases": baseline.missing,
+            "missing_orgs": [org.name for org in assessment.orgs if known_as(org, baseline) is None],
             "gone": [
                 {**one.key._asdict(), "change": one.change.value, "why": one.why, "since": one.since.isoformat()}
                 for one in gone(assessment, findings)
@@ -175,10 +182,12 @@ def _evidence(setting: Setting) -> dict[str, Any]:
         return {**said, "state": "seen", "value": value, "source": setting.source, "line": setting.line, "note": None}
     if isinstance(setting, Absent):
         default = None if setting.default is None else f"documented default: {shown_value(setting.default)}"
-        return {**said, "state": "absent", "source": setting.source, "note": default}
+        return {**said, "state": "absent", "source": setting.source, "line": setting.line, "note": default}
     return {**said, "note": setting.reason}
 
 
 def encode(document: Document, catalogue: Catalogue) -> bytes:
-    """Return the content of the results file."""
-    return (json.dumps(document, indent=1) + "\n").encode()
+    """Return the content of the results file: a line for each result, so that two files can be compared by lines."""
+    head = json.dumps({**document, "results": []}, indent=1).removesuffix("]\n}")
+    rows = ",\n".join(map(json.dumps, document["results"]))
+    return f"{head}\n{rows}\n]\n}}\n".encode()

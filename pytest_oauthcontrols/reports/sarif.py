@@ -37,12 +37,10 @@ _STATES = {Change.NEW.value: "new", Change.PERSISTING.value: "unchanged", Change
 """Change to the state of a result. What is fixed is no result: GitHub would show it as an open alert."""
 
 _LONGEST_TEXT = 1000
+_LONGEST_NAME = 255
 _MOST_RELATED = 20
 
-_DERIVED = re.compile(r"(oauth|client_type|attestation|declared|inventory)(\.|$)")
-"""Settings that follow from others, or that no metadata states: the line of what they follow from does not decide."""
-
-_PLACE = re.compile(r"(?::(?P<line>[0-9]+))?(?:: | describes )")
+_PLACE = re.compile(r"(?::(?P<line>[0-9]+))?(?:: | describes |, and no default )")
 """What stands behind the path in a message on a file."""
 
 
@@ -202,20 +200,22 @@ def _driver(document: Document, controls: Iterable[Control]) -> Document:
 
 
 def _rule(control: Control) -> Document:
-    parts = [
+    texts = [
         ("Recommended", control.recommended),
         ("Threat", control.threat),
         ("To mend", control.remediation),
         ("What a fix may break", control.may_break),
         *(("Where pages differ", one.says) for one in control.contradictions),
+        ("Overridden", control.overridden),
     ]
+    parts = [(title, says) for title, says in texts if says] or [("Control", control.name)]
     text = "\n\n".join(f"{title}: {says}" for title, says in parts)
     markdown = "\n\n".join(f"**{title}**: {_markdown(says)}" for title, says in parts)
     rule: Document = {
         "id": control.id,
-        "name": control.name,
-        "shortDescription": {"text": control.name},
-        "fullDescription": {"text": control.recommended},
+        "name": control.name[:_LONGEST_NAME],
+        "shortDescription": {"text": _short(control.name)},
+        "fullDescription": {"text": _short(control.recommended or control.name)},
         "help": {"text": text, "markdown": markdown},
         "defaultConfiguration": {"level": _LEVELS[control.severity]},
         "properties": {
@@ -289,28 +289,24 @@ def _result(row: Document, org: _Org, rule: int) -> Document:
 
 
 def _places(row: Document, org: _Org) -> Iterator[_Place]:
-    """Yield where a finding is shown, best first: where the deciding element stands, then anything that was read."""
-    files = [one for one in row["evidence"] if one["source"] is not None and _is_file(one["source"])]
-    seen = [one for one in files if one["state"] == "seen" and one["line"] is not None]
-    names = {one["setting"] for one in seen}
-    deciding = [
-        one
-        for one in seen
-        # An element that others of the evidence stand in says only that they are there.
-        if not _DERIVED.match(one["setting"]) and not any(name.startswith(f"{one['setting']}.") for name in names)
-    ]
-    for one in (*deciding, *seen, *files):
-        yield _Place(one["source"], one["line"])
-    for text in (*(one["note"] for one in row["evidence"] if one["note"]), row["message"]):
-        yield from _named(text.removeprefix("cannot be verified: "))
-    file = org.file_of(row)
-    if file is not None:
-        yield _Place(file, None)
+    """Yield where a finding is shown, best first, as evidence is: what cannot be told is of the app as a whole."""
+    own = org.file_of(row)
+    for one in row["evidence"]:
+        if one["source"] is not None:
+            if _is_file(one["source"]):
+                yield _Place(one["source"], one["line"])
+        elif one["state"] == "unreadable":
+            yield from _named(one["note"])
+            if own is not None:
+                yield _Place(own, None)
+    yield from _named(row["message"].removeprefix("cannot be verified: "))
+    if own is not None:
+        yield _Place(own, None)
 
 
 def _named(text: str) -> Iterator[_Place]:
     """Yield the file that a message on a file begins with, or ends with the message on."""
-    text = text.rpartition("could not be read: ")[2]
+    text = re.split(r"could not be read: | is absent from ", text)[-1]
     for match in _PLACE.finditer(text):
         if _is_file(text[: match.start()]):
             yield _Place(text[: match.start()], int(match["line"]) if match["line"] else None)

@@ -38,18 +38,29 @@ def is_live(value: str, logins: Mapping[str, Login]) -> bool:
 def reader(value: str, logins: Mapping[str, Login], base: Path, folder: Path, patience: Patience) -> Reader:
     """Return what reads the org that a value of `--sf-org` means.
 
-    A path is relative to `base`, one that the configuration names to its `folder`. A name is one of the configuration,
-    else one that the Salesforce CLI knows. Raises `DocumentError` for credentials that the environment leaves out.
+    A path is relative to `base`, one that the configuration names to its `folder`, and shown relative to `base` all the
+    same. A name is one of the configuration, else one that the Salesforce CLI knows. Raises `DocumentError` for
+    credentials that the environment leaves out.
     """
     if value == DEMO or is_path(value):
         return partial(_read, value, base)
     if value in logins:
         said = logins[value].credentials(os.environ, folder)
         if isinstance(said, Source):
-            return partial(_read_named, value, said.source, folder)
+            return partial(_read_named, value, _relative(said.source, folder, base), base)
     else:
         said = from_environment(os.environ) if value == ENVIRONMENT else SalesforceCli(value)
     return partial(_read_live, value, said, patience)
+
+
+def _relative(path: str, folder: Path, base: Path) -> str:
+    """Return a path that is relative to a folder as one that is relative to `base`; an absolute one as it is."""
+    if Path(path).is_absolute():
+        return path
+    try:
+        return os.path.relpath(folder / path, base)
+    except ValueError:
+        return str(folder / path)  # on another drive of Windows
 
 
 def _read(value: str, base: Path, say: Say) -> Org:
