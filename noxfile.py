@@ -44,7 +44,7 @@ def coverage(session: nox.Session) -> None:
     """Run the tests, and say which lines and branches none of them reached."""
     session.install("-e", ".[dev]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-n", "auto"]))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -16,9 +16,9 @@ from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.decisions import Attestation, Scope, Waiver
 from pytest_oauthcontrols.document import DocumentError, Entry, parse, suggestion
 from pytest_oauthcontrols.evaluation import READABLE
-from pytest_oauthcontrols.model import ORG, App, Org, Seen
+from pytest_oauthcontrols.model import App, Org, Seen
 from pytest_oauthcontrols.selection import Selection
-from pytest_oauthcontrols.settings import SCOPES, canonical_scope, is_scope
+from pytest_oauthcontrols.settings import ORG, SCOPES, canonical_scope, is_scope
 from pytest_oauthcontrols.tailoring import UNTAILORED, Override, Tailoring, tailored
 
 FILE_NAME = "oauthcontrols.yaml"

@@ -11,17 +11,8 @@ from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.conditions import Condition
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.decisions import Attestation
-from pytest_oauthcontrols.model import (
-    CONNECTED_APP,
-    EXTERNAL_CLIENT_APP,
-    ORG,
-    Absent,
-    App,
-    Org,
-    Seen,
-    Setting,
-    Unreadable,
-)
+from pytest_oauthcontrols.model import Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
 from pytest_oauthcontrols.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 
 READABLE = Control(

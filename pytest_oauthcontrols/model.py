@@ -16,15 +16,18 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_oauthcontrols.decisions import UNDECIDED, Decisions
-from pytest_oauthcontrols.settings import CONNECTED_APP as CONNECTED_APP
-from pytest_oauthcontrols.settings import EXTERNAL_CLIENT_APP as EXTERNAL_CLIENT_APP
-from pytest_oauthcontrols.settings import GLOBAL_OAUTH as GLOBAL_OAUTH
-from pytest_oauthcontrols.settings import METADATA_TYPES, Field, fields_of
-from pytest_oauthcontrols.settings import OAUTH as OAUTH
-from pytest_oauthcontrols.settings import OAUTH_POLICIES as OAUTH_POLICIES
-from pytest_oauthcontrols.settings import OAUTH_TYPES as OAUTH_TYPES
-from pytest_oauthcontrols.settings import ORG as ORG
-from pytest_oauthcontrols.settings import POLICIES as POLICIES
+from pytest_oauthcontrols.settings import (
+    CONNECTED_APP,
+    EXTERNAL_CLIENT_APP,
+    GLOBAL_OAUTH,
+    METADATA_TYPES,
+    OAUTH,
+    OAUTH_POLICIES,
+    OAUTH_TYPES,
+    ORG,
+    Field,
+    fields_of,
+)
 
 MANAGED = ("Managed", "AutoInstalled")
 """Distribution states of an external client app that was installed from a package."""

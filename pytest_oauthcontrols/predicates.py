@@ -10,19 +10,8 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 
-from pytest_oauthcontrols.model import (
-    CONNECTED_APP,
-    EXTERNAL_CLIENT_APP,
-    OAUTH,
-    OAUTH_POLICIES,
-    Absent,
-    App,
-    Org,
-    Seen,
-    Setting,
-    Unreadable,
-)
-from pytest_oauthcontrols.settings import is_certificate_name
+from pytest_oauthcontrols.model import Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, OAUTH, OAUTH_POLICIES, is_certificate_name
 from pytest_oauthcontrols.truth import FALSE, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth, untold
 
 Ruling = tuple[Truth, Sequence[Setting]]

@@ -18,7 +18,7 @@ from pytest_oauthcontrols.drift import change_of
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import plain, title
 from pytest_oauthcontrols.model import Unreadable
-from pytest_oauthcontrols.own_tests import OWN_FINDING, decode, own_control_key
+from pytest_oauthcontrols.own_findings import OWN_FINDING, decode, own_control_key
 from pytest_oauthcontrols.reports import REPORTS, Document, encoder, results
 from pytest_oauthcontrols.risk import in_context
 from pytest_oauthcontrols.session import assessment_key, check_writable

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from pytest_oauthcontrols.catalogue import RiskCondition
 from pytest_oauthcontrols.cvss import Severity, severity_of
 from pytest_oauthcontrols.evaluation import Finding
-from pytest_oauthcontrols.model import ORG, Setting
+from pytest_oauthcontrols.model import Setting
+from pytest_oauthcontrols.settings import ORG
 from pytest_oauthcontrols.truth import BY_HAND, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 
 LOWERED = Severity.LOW.band[1]

@@ -15,19 +15,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pytest_oauthcontrols.model import (
-    CONNECTED_APP,
-    EXTERNAL_CLIENT_APP,
-    ORG,
-    App,
-    Org,
-    Seen,
-    Snapshot,
-    Subject,
-    Unreadable,
-    Value,
-)
-from pytest_oauthcontrols.settings import Field, fields_of
+from pytest_oauthcontrols.model import App, Org, Seen, Snapshot, Subject, Unreadable, Value
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
 
 FORMAT = "pytest-oauthcontrols snapshot"
 VERSION = 1

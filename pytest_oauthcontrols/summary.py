@@ -17,9 +17,10 @@ from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.drift import change_of, gone, known_as
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import origin, plain
-from pytest_oauthcontrols.model import CONNECTED_APP, Org
+from pytest_oauthcontrols.model import Org
 from pytest_oauthcontrols.reports.results import DISTRIBUTION
 from pytest_oauthcontrols.review import notices
+from pytest_oauthcontrols.settings import CONNECTED_APP
 
 _WORST_APPS = 5
 _NOTES = 3

@@ -14,8 +14,8 @@ from pytest_oauthcontrols import configuration
 from pytest_oauthcontrols.catalogue import load
 from pytest_oauthcontrols.decisions import Decisions
 from pytest_oauthcontrols.evaluation import Finding, evaluate, shown_value
-from pytest_oauthcontrols.model import ORG, Absent, Org, Seen, Subject, Unreadable
-from pytest_oauthcontrols.settings import METADATA_TYPES
+from pytest_oauthcontrols.model import Absent, Org, Seen, Subject, Unreadable
+from pytest_oauthcontrols.settings import METADATA_TYPES, ORG
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.metadata import MetadataFile
 

@@ -14,9 +14,8 @@ import yaml
 
 from pytest_oauthcontrols.catalogue import ASSESSED, Control, load, parse_control
 from pytest_oauthcontrols.document import DocumentError
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
 from pytest_oauthcontrols.predicates import PREDICATES
-from pytest_oauthcontrols.settings import METADATA_TYPES
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, METADATA_TYPES, ORG
 
 PUBLISHED = """\
 ca-code-credentials critical 9.0-10.0 core

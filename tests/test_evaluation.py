@@ -24,19 +24,16 @@ from hypothesis import strategies as st
 from pytest_oauthcontrols.catalogue import Control, Verdict, load, parse_control
 from pytest_oauthcontrols.evaluation import READABLE, Finding, cases, evaluate
 from pytest_oauthcontrols.messages import describe, explain, plain
-from pytest_oauthcontrols.model import (
+from pytest_oauthcontrols.model import App, Org, Seen, Unreadable
+from pytest_oauthcontrols.settings import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     GLOBAL_OAUTH,
+    METADATA_TYPES,
     OAUTH,
     OAUTH_POLICIES,
     ORG,
-    App,
-    Org,
-    Seen,
-    Unreadable,
 )
-from pytest_oauthcontrols.settings import METADATA_TYPES
 from pytest_oauthcontrols.sources import read
 from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
 

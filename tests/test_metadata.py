@@ -18,20 +18,15 @@ from hypothesis import strategies as st
 from pytest_oauthcontrols import snapshot, sources
 from pytest_oauthcontrols.catalogue import Verdict, load
 from pytest_oauthcontrols.evaluation import cases, evaluate
-from pytest_oauthcontrols.model import (
+from pytest_oauthcontrols.model import Absent, App, Org, Seen, Unreadable, Value
+from pytest_oauthcontrols.settings import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     GLOBAL_OAUTH,
+    METADATA_TYPES,
     OAUTH,
     OAUTH_POLICIES,
-    Absent,
-    App,
-    Org,
-    Seen,
-    Unreadable,
-    Value,
 )
-from pytest_oauthcontrols.settings import METADATA_TYPES
 from pytest_oauthcontrols.sources.archive import read_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.directory import read_directory

@@ -19,7 +19,8 @@ from pytest_oauthcontrols.baseline import Change
 from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.configuration import GATES
 from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.model import _ENVIRONMENTS, CONNECTED_APP, EXTERNAL_CLIENT_APP
+from pytest_oauthcontrols.model import _ENVIRONMENTS
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP
 
 from .salesforce import Emulator
 from .test_bad_input import folder

@@ -14,9 +14,10 @@ from pytest_oauthcontrols.catalogue import Control, load, parse_control
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.document import DocumentError
 from pytest_oauthcontrols.evaluation import Finding
-from pytest_oauthcontrols.model import ORG, Absent, Org, Seen, Unreadable
+from pytest_oauthcontrols.model import Absent, Org, Seen, Unreadable
 from pytest_oauthcontrols.predicates import PREDICATES
 from pytest_oauthcontrols.risk import in_context, seen
+from pytest_oauthcontrols.settings import ORG
 from pytest_oauthcontrols.truth import (
     BY_HAND,
     FALSE,

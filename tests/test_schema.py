@@ -26,9 +26,8 @@ from pytest_oauthcontrols.credentials import _METHODS
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.document import DocumentError
 from pytest_oauthcontrols.evaluation import READABLE
-from pytest_oauthcontrols.model import ORG
 from pytest_oauthcontrols.selection import FRAMEWORKS
-from pytest_oauthcontrols.settings import _SCOPE_BY_ALIAS, SCOPES
+from pytest_oauthcontrols.settings import _SCOPE_BY_ALIAS, ORG, SCOPES
 from pytest_oauthcontrols.sources import DEMO
 
 from .test_configuration import BAD
@@ -144,6 +143,7 @@ ATTESTATION: dict[str, Any] = {
     "expires": DAY,
 }
 OVERRIDE: dict[str, Any] = {"control": "ca-pkce", "severity": "medium", "reason": "All of our clients are private."}
+NO_CONDITIONS: list[Any] = [None, {}, [], "always"]
 FACTOR_ATTESTED = {"factor": FACTOR, **without(ATTESTATION, "control")}
 LOGINS = {key: {one.name: "x" for one in fields(method)} for key, method in _METHODS.items()}
 OPTIONAL = {(key, one.name) for key, method in _METHODS.items() for one in fields(method) if one.default is not MISSING}
@@ -261,7 +261,7 @@ REFUSED = [
     *(dumped("overrides", without(OVERRIDE, key)) for key in OVERRIDE),
     *(dumped("overrides", OVERRIDE | {key: said}) for key in OVERRIDE for said in (None, " ", 7, ["A"])),
     *(dumped("overrides", OVERRIDE | {"control": control}) for control in ("readable", "acme-rule", "ca-pkcee")),
-    *(dumped("overrides", OVERRIDE | {"not_applicable_when": said}) for said in (None, {}, [], "always")),
+    *(dumped("overrides", OVERRIDE | {"not_applicable_when": said}) for said in NO_CONDITIONS),
     dumped("overrides", OVERRIDE | {"cvss": {"severity": "medium", "range": [4.0, 5.0]}}),
     dumped("overrides", OVERRIDE | {"not_applicable_when": {"client_tipe": {"is": "private"}}}),
     *(

@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from pytest_oauthcontrols import reporting, snapshot
 from pytest_oauthcontrols.assessment import Assessment
 from pytest_oauthcontrols.messages import explain
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.model import App, Org, Seen, Unreadable, derive
 from pytest_oauthcontrols.reports import results
-from pytest_oauthcontrols.settings import Field, fields_of
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
 from pytest_oauthcontrols.summary import reading, summary
 
 from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files, page, rest_error

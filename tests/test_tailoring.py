@@ -206,7 +206,7 @@ def test_what_is_no_override(pytester: pytest.Pytester, override: dict[str, Any]
 def test_selection(
     pytester: pytest.Pytester, arguments: list[str], configured: dict[str, Any], controls: set[str]
 ) -> None:
-    """By id, pattern or framework; an option goes before the same key of the configuration; the summary says the rest."""
+    """By id, pattern or framework; an option goes before the configuration; the summary says the rest."""
     configure(pytester)
     lines = [f"{key}: {json.dumps(value)}" for key, value in configured.items()]
     (pytester.path / "oauthcontrols.yaml").write_text("\n".join(lines), "utf-8")
@@ -300,7 +300,7 @@ def test_plugins_change_controls(pytester: pytest.Pytester, workers: str) -> Non
 @pytest.mark.usefixtures("_orgs")
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_plugins_change_findings(pytester: pytest.Pytester, workers: str) -> None:
-    """What a plugin states instead decides the test and stands in the reports, which tell who stated it and what was."""
+    """What a plugin states instead decides the test and stands in the reports, which tell who it was."""
     pytester.makeconftest(
         """
         from pytest_oauthcontrols import Verdict

@@ -25,8 +25,8 @@ from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
 from pytest_oauthcontrols.reports import Document, failing
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
 from pytest_oauthcontrols.summary import differing
 
 Row = dict[str, Any]

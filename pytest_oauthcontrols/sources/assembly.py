@@ -12,20 +12,8 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pytest_oauthcontrols.model import (
-    CONNECTED_APP,
-    GLOBAL_OAUTH,
-    MANAGED,
-    OAUTH_TYPES,
-    ORG,
-    POLICIES,
-    App,
-    Org,
-    Seen,
-    Unreadable,
-    derive,
-)
-from pytest_oauthcontrols.settings import METADATA_TYPES
+from pytest_oauthcontrols.model import MANAGED, App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.settings import CONNECTED_APP, GLOBAL_OAUTH, METADATA_TYPES, OAUTH_TYPES, ORG, POLICIES
 from pytest_oauthcontrols.sources.metadata import (
     FILE_TYPES,
     Component,

@@ -16,8 +16,16 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, Seen, Unreadable, Value
-from pytest_oauthcontrols.settings import METADATA_TYPES, Field, MetadataType, canonical_scope, is_certificate_name
+from pytest_oauthcontrols.model import Seen, Unreadable, Value
+from pytest_oauthcontrols.settings import (
+    CONNECTED_APP,
+    EXTERNAL_CLIENT_APP,
+    METADATA_TYPES,
+    Field,
+    MetadataType,
+    canonical_scope,
+    is_certificate_name,
+)
 
 MAX_FILE = 8 * 1024 * 1024
 """Bytes of the largest metadata file that is read."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_oauthcontrols.credentials import Credentials
-from pytest_oauthcontrols.model import CONNECTED_APP, EXTERNAL_CLIENT_APP, Org
+from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP
 from pytest_oauthcontrols.sources.archive import metadata_files, open_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble, now
 from pytest_oauthcontrols.sources.connection import Connection

@@ -10,17 +10,14 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from pytest_oauthcontrols.model import (
+from pytest_oauthcontrols.model import App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.settings import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
+    METADATA_TYPES,
     OAUTH_POLICIES,
-    App,
-    Org,
-    Seen,
-    Unreadable,
-    derive,
+    PERMISSIONS,
 )
-from pytest_oauthcontrols.settings import METADATA_TYPES, PERMISSIONS
 from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.refusals import Refusal, explain
 
