@@ -83,11 +83,18 @@ class Assessment:
         return tuple(self._cases())
 
     def _cases(self) -> Iterator[Case]:
+        taken: set[tuple[str, bool]] = set()
         for org in self.orgs:
             prefix = f"{self.slugs[org]}-" if len(self.orgs) > 1 else ""
             for app, control in cases(org, self.catalogue):
                 subject = "" if app is None else f"{self.slugs[app]}-"
-                yield Case(f"{prefix}{subject}{control.id}", org, app, control)
+                id_ = f"{prefix}{subject}{control.id}"
+                while (id_, app is None) in taken:
+                    # Two names can join like two others: prod and eu-Sync, prod-eu and Sync.
+                    subject = f"{subject}{_digest(id_, org.name, org.location)}-"
+                    id_ = f"{prefix}{subject}{control.id}"
+                taken.add((id_, app is None))
+                yield Case(id_, org, app, control)
 
 
 def slugs(named: Iterable[tuple[Org | App, str, str]]) -> dict[Org | App, str]:
@@ -96,9 +103,14 @@ def slugs(named: Iterable[tuple[Org | App, str, str]]) -> dict[Org | App, str]:
     taken: set[str] = set()
     for one, name, more in named:
         slug = _UNSAFE.sub("_", name)
-        if slug != name or slug in taken or not slug:
-            digest = hashlib.sha256(f"{name} {more}".encode("utf-8", "surrogatepass")).hexdigest()
-            slug = f"{slug or 'unnamed'}-{digest[:8]}"
+        if slug != name or not slug:
+            slug = f"{slug or 'unnamed'}-{_digest(name, more)}"
+        while slug in taken:
+            slug = f"{slug}-{_digest(name, more)}"
         taken.add(slug)
         found[one] = slug
     return found
+
+
+def _digest(*names: str) -> str:
+    return hashlib.sha256(" ".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:8]

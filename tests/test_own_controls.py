@@ -7,6 +7,7 @@ from textwrap import dedent, indent
 from typing import Any
 
 import pytest
+from lxml import html
 
 from .test_process import PKCE, app, configure, kept
 
@@ -256,6 +257,18 @@ def test_every_report_has_it(pytester: pytest.Pytester) -> None:
     own = document["catalogue"]["own"]
     assert own == {"acme-rule": "test_acme.py:4"}
     assert "acme-rule" in document["catalogue"]["rules"]
+
+
+def test_beside_the_suite(pytester: pytest.Pytester) -> None:
+    """In the auditor's page results of own tests belong to the same apps as those of the suite."""
+    kept(pytester, {"Price_Feed": app(), "Stock_Sync": PKCE})
+    write(pytester, 'assert app.pkce_required, "PKCE is left to the client."')
+    pytester.runpytest("--sf-org=./uat.json", "--sf-report=page.html")
+    page = html.fromstring((pytester.path / "page.html").read_text("utf-8"))
+    (apps,) = page.xpath("//dt[.='Apps']/following-sibling::dd")
+    assert apps.text_content().strip() == "2 (2 connected, 0 external client)"
+    data = json.loads(page.get_element_by_id("data").text or "")
+    assert len(data["apps"]["kind"]) == 3, "two apps and the org"
 
 
 def test_a_crash_leaves_it_unverifiable(pytester: pytest.Pytester) -> None:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
+from pytest_oauthcontrols.assessment import SUITE_ID
 from pytest_oauthcontrols.baseline import Change, org_key
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.cvss import Severity
@@ -84,6 +85,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         gone=_gone(document, rows),
         differences=list(_differences(rows)),
         unassessed=_unassessed(rows),
+        left_out=Counter(document["catalogue"]["left_out"].values()),
         waivers=list(_decided(document, "waiver")),
         attestations=list(_decided(document, "attestation")),
         coverage=_coverage(rows, catalogue),
@@ -196,8 +198,7 @@ class _Rows:
 
 def _case(row: Row) -> str:
     """Return how the id of a test of the suite starts, before the control; empty for any other test."""
-    start, found, end = row["node_id"].rpartition(f"{row['control']}]")
-    return start if found and not end else ""
+    return row["node_id"].removesuffix(f"{row['control']}]") if row["node_id"].startswith(SUITE_ID) else ""
 
 
 class _Tally:
