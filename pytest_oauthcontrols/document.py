@@ -111,7 +111,7 @@ def parse(text: str, file: str) -> Entry:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # A tag may be a secret that begins with '!' and was not quoted.
-        tagged = isinstance(error, yaml.constructor.ConstructorError)
+        tagged = (error.problem or "").startswith("could not determine a constructor for the tag")
         problem = "a text that begins with '!' has to be quoted" if tagged else error.problem
         raise DocumentError(f"{file}:{mark.line + 1 if mark else 1}: not YAML: {problem}") from None
     except yaml.reader.ReaderError as error:

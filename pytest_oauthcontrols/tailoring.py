@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -100,12 +101,12 @@ def _restricted(control: Control, override: Override) -> Control:
 
 def encode(tailoring: Tailoring) -> bytes:
     """Return it as bytes, for the workers of a distributed run."""
-    return json.dumps(asdict(tailoring)).encode()
+    return zlib.compress(json.dumps(asdict(tailoring)).encode(), level=1)
 
 
 def decode(content: bytes) -> Tailoring:
     """Return the tailoring that `encode` was given."""
-    said = json.loads(content)
+    said = json.loads(zlib.decompress(content))
     overrides = (
         Override(**{**one, "severity": one["severity"] and Severity(one["severity"])}) for one in said["overrides"]
     )

@@ -1002,7 +1002,7 @@ def test_org_that_the_cli_knows(
     if configured:
         configure(pytester, {"prod": {"cli": alias}})
     name = "prod" if configured else alias
-    assessed = assess(pytester, org=name)
+    assessed = assess(pytester, "--sf-show-identities", org=name)
     said = assessed.org
     assert (said["name"], said["location"], said["org_id"], assessed.notes) == (name, ACME, ORG_ID, [])
     assert said["api_calls"] == len([asked for asked in org.requests if asked.action != "versions"])

@@ -400,7 +400,7 @@ def test_element_without_a_value_is_absent(element: str) -> None:
     """An element that holds nothing is as good as none: absent, neither on nor off."""
     org = org_of({PATH: connected_app(f"<oauthConfig>{element}</oauthConfig>")})
     name = "oauthConfig.isPkceRequired"
-    assert org.apps[0].setting(name, "ConnectedApp") == Absent(name, f"force-app/{PATH}")
+    assert org.apps[0].setting(name, "ConnectedApp") == Absent(name, f"force-app/{PATH}", line=3)
 
 
 @pytest.mark.parametrize(

@@ -655,7 +655,7 @@ def test_options_markers_and_fixtures_are_documented(pytester: pytest.Pytester) 
         ["*--sf-org=ORG*", "*--sf-config=FILE*", "*--sf-json=FILE*", "*--sf-controls*"]
     )
     pytester.runpytest("--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.control(id, severity)*", "@pytest.mark.cvss_critical:*"]
+        ["@pytest.mark.control(id, severity, cvss, name, remediation)*", "@pytest.mark.cvss_critical:*"]
     )
     fixtures = pytester.runpytest("--fixtures")
     fixtures.stdout.fnmatch_lines_random(
@@ -679,7 +679,7 @@ def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
             heavy = {"lxml", "simple_salesforce", "cryptography", "zeep", "requests"}
             assert not heavy & set(sys.modules)
             own = {name for name in sys.modules if name.startswith("pytest_oauthcontrols.")}
-            assert own == {"pytest_oauthcontrols.plugin"}
+            assert own == {"pytest_oauthcontrols.hooks", "pytest_oauthcontrols.plugin"}
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest")

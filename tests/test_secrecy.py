@@ -342,7 +342,7 @@ import pytest
 def pytest_configure_node(node):
     said = [repr(node.workerinput), repr(vars(node.config.option)), repr(vars(node)), repr(vars(node.config))]
     said += [zlib.decompress(one).decode() for one in node.workerinput["oauthcontrols"].values()]
-    assert len(said) == 6
+    assert len(said) == 7
     pathlib.Path("travels-" + node.gateway.id).write_text("\\n".join(said))
 """
 """Writes down what each worker is given."""
