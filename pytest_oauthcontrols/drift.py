@@ -95,7 +95,7 @@ def _became(key: Key, finding: Finding | None, org: Org, assessment: Assessment)
 
 def _missing(key: Key, org: Org, catalogue: Catalogue) -> str:
     if key.control in catalogue.left_out:
-        return f"the control was left out: {catalogue.left_out[key.control]}"
+        return f"the control was left out {catalogue.left_out[key.control]}"
     if not org.readable:
         return "the org could not be read"
     app = next((app for app in org.apps if (app.kind, app.name) == (key.kind, key.app)), None)

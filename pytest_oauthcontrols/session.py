@@ -205,8 +205,9 @@ def with_plugins(config: pytest.Config, catalogue: Catalogue) -> Catalogue:
             controls[number] = replace(control, origin=control.origin or "a plugin")
         elif control is not shipped[control.id]:
             controls[number] = replace(control, overridden=control.overridden or "changed by a plugin")
-    if len({control.id for control in controls}) < len(controls):
-        raise DocumentError("plugins have added two controls with one id")
+    for id_, number in Counter(control.id for control in controls).items():
+        if number > 1:
+            raise DocumentError(f"plugins have made {number} controls with the id '{id_}'")
     return replace(catalogue, controls=in_order(controls))
 
 

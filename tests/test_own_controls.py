@@ -208,9 +208,14 @@ def test_waivers_gate_and_baseline(pytester: pytest.Pytester) -> None:
     result, rows = run(pytester, "--sf-fail-on=critical")
     assert result.ret == 0
     assert {row["accepted"] for row in rows} == {"waived", "below the gate"}
+    mark = CONTROL.replace("Do as we say.", "Call Jo.")
+    write(pytester, '# Said otherwise, it is the same.\nassert app.pkce_required, "It is off."', mark=mark)
+    assert {row["change"] for row in run(pytester, "--sf-baseline=baseline.json")[1]} == {"persisting"}
     write(pytester, 'assert app.pkce_required, "It is still off."')
-    _, rows = run(pytester, "--sf-baseline=baseline.json")
-    assert {row["change"] for row in rows} == {"not comparable"}, "the test is another one now"
+    assert {row["change"] for row in run(pytester, "--sf-baseline=baseline.json")[1]} == {"not comparable"}
+    pytester.makepyfile(test_acme="")
+    result = pytester.runpytest("--sf-org=./uat.json", "-k", "ca-pkce", "--sf-baseline=baseline.json")
+    result.stdout.fnmatch_lines(["*acme-rule of Price_Feed: not comparable, no such control was in the run*"])
 
 
 def test_attested(pytester: pytest.Pytester) -> None:
@@ -301,6 +306,7 @@ def test_a_crash_leaves_it_unverifiable(pytester: pytest.Pytester) -> None:
         (f"{CONTROL}, cvss=7", "app", "'cvss' "),
         (f'{CONTROL}, cvss="CVSS:2.0/AV:N"', "app", "a vector begins with CVSS:3.1/ or CVSS:4.0/"),
         (f'{CONTROL}, cvss="CVSS:3.1/AV:N"', "app", "Missing mandatory metrics"),
+        (f'{CONTROL}, cvss="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:N"', "app", "the vector scores 0.0"),
         (f'{CONTROL}, threats="t"', "app", "a control has no 'threats'"),
         (f'{CONTROL}, applies_to="org"', "app", "'applies_to' is connected_app or external_client_app"),
         (f'{CONTROL})\n@pytest.mark.parametrize("x", [1, 2]', "app, x", "cannot have parameters of its own"),

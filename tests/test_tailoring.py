@@ -239,6 +239,18 @@ def test_a_selection_that_matches_nothing(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.usefixtures("_orgs")
+def test_what_is_left_out_is_not_fixed(pytester: pytest.Pytester) -> None:
+    """A finding of the baseline whose control is left out is not comparable, and the reason is given."""
+    configure(pytester)
+    assess(pytester, "-k", "ca-pkce")
+    (pytester.path / "results.json").rename(pytester.path / "baseline.json")
+    ran = assess(pytester, "--sf-ignore=ca-pkce", "--sf-baseline=baseline.json")
+    (gone,) = ran.document["baseline"]["gone"]
+    assert (gone["app"], gone["change"]) == ("Price_Feed", "not comparable")
+    assert gone["why"] == "the control was left out by --sf-ignore: ca-pkce"
+
+
+@pytest.mark.usefixtures("_orgs")
 def test_own_tests_are_left_out(pytester: pytest.Pytester) -> None:
     """A control that a test states is selected like the others; what is left out is deselected."""
     configure(pytester)
@@ -298,6 +310,13 @@ def test_plugins_change_controls(pytester: pytest.Pytester, workers: str) -> Non
 
 
 @pytest.mark.usefixtures("_orgs")
+def test_plugins_cannot_give_one_id_twice(pytester: pytest.Pytester) -> None:
+    """The findings of two controls with one id could not be told apart."""
+    pytester.makeconftest("def pytest_oauthcontrols_controls(controls):\n    controls.append(controls[0])\n")
+    assert "2 controls with the id 'ca-code-credentials'" in refused(pytester)
+
+
+@pytest.mark.usefixtures("_orgs")
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_plugins_change_findings(pytester: pytest.Pytester, workers: str) -> None:
     """What a plugin states instead decides the test and stands in the reports, which tell who it was."""
@@ -311,6 +330,8 @@ def test_plugins_change_findings(pytester: pytest.Pytester, workers: str) -> Non
                 return finding.restated(verdict, "The gateway sees to it.", by="acme-gateway")
         """
     )
+    pytester.makepyfile("def test_ca_pkce():\n    pass\n")
+    assert pytester.runpytest("--sf-org=./uat.json", "-k", "test_ca_pkce").parseoutcomes()["passed"] == 1
     ran = assess(pytester, "-k", "ca-pkce", workers)
     assert {name: case.outcome for name, case in ran.cases.items()} == {
         "Price_Feed-ca-pkce": "passed",
