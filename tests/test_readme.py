@@ -1,28 +1,62 @@
-"""What the README claims holds. Run as a script, this module renews the README's table of controls."""
+"""What the documentation claims beside its code blocks. Run as a script, this module renews the table of controls."""
 
 from __future__ import annotations
 
+import ast
 import re
-import shutil
 from pathlib import Path
-from typing import get_args
+from typing import Any, NamedTuple, get_args
 
 import pytest
-import yaml
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from pytest_oauthcontrols import hooks, plugin
 from pytest_oauthcontrols.catalogue import load
+from pytest_oauthcontrols.conditions import _OPERATORS, compile_condition
 from pytest_oauthcontrols.configuration import FILE_NAME
 from pytest_oauthcontrols.configuration import load as load_configuration
 from pytest_oauthcontrols.credentials import Credentials, JwtBearerFile
+from pytest_oauthcontrols.document import parse
+from pytest_oauthcontrols.model import App, Org
+from pytest_oauthcontrols.predicates import PREDICATES
+from pytest_oauthcontrols.selection import FRAMEWORKS
+from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP
 from pytest_oauthcontrols.sources.refusals import Refusal, explain
 
-from .salesforce import Emulator, FakeOrg
-from .test_live import demo_files
-
 PROJECT = Path(__file__).parents[1]
+PACKAGE = PROJECT / "pytest_oauthcontrols"
 README = PROJECT / "README.md"
+DOCS = PROJECT / "docs"
+PAGES = (README, *sorted(DOCS.glob("*.md")))
+"""In the order in which they are read."""
+CONTROLS = DOCS / "3-controls.md"
+EXTENDING = DOCS / "6-extending.md"
+LONGEST_LINE = 140
+
+
+class Block(NamedTuple):
+    """A code block."""
+
+    language: str
+    text: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """Return the code blocks of a page."""
+    text = page.read_text("utf-8")
+    found = [Block(*one) for one in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]
+    assert len(found) * 2 == text.count("```"), f"{page.name}: a block is none, or has no end"
+    return found
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of a language, of all pages."""
+    return [block.text for page in PAGES for block in blocks_of(page) if block.language == language]
+
+
+def orgs() -> str:
+    """Return the configuration that shows how to log in."""
+    (text,) = [block for block in blocks("yaml") if "\norgs:" in block]
+    return text
 
 
 def table() -> str:
@@ -36,102 +70,127 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def section(name: str) -> str:
-    """Return what stands between two marks of the README."""
-    return README.read_text("utf-8").partition(f"<!-- {name} -->\n")[2].partition(f"\n<!-- /{name} -->")[0]
-
-
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks of a language."""
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-
-
 def test_table_is_that_of_the_catalogue() -> None:
-    """The README's table lists every control as the catalogue has it."""
-    assert section("controls") == table()
+    """The table lists every control as the catalogue has it."""
+    text = CONTROLS.read_text("utf-8")
+    assert text.partition("<!-- controls -->\n")[2].partition("\n<!-- /controls -->")[0] == table()
 
 
-def test_sample_is_what_a_run_prints(pytester: pytest.Pytester) -> None:
-    """Every line of the README's sample is printed by the command above it."""
-    result = pytester.runpytest("--sf-org=demo", "-k", "Nightly_ETL-ca-pkce")
-    lines = [line for line in section("sample").splitlines() if line and "```" not in line]
-    assert len(lines) > 8
-    for line in lines:
-        if line.startswith("_"):
-            assert any(line.strip("_") == shown.strip("_") for shown in result.outlines)
-        else:
-            assert line in result.outlines
+def test_pages_are_read_in_order() -> None:
+    """The README lists every page in its order, and each page leads on to the next."""
+    pages = [page.name for page in PAGES[1:]]
+    assert [int(name.partition("-")[0]) for name in pages] == list(range(1, len(pages) + 1))
+    assert re.findall(r"^\d\. .*\(docs/([\w-]+\.md)\)", README.read_text("utf-8"), re.MULTILINE) == pages
+    for page, following in zip(PAGES[1:], pages[1:], strict=False):
+        assert page.read_text("utf-8").splitlines()[-1].startswith(f"Next: [{_title(DOCS / following)}]({following})")
 
 
-def test_configuration_of_the_readme_is_understood(pytester: pytest.Pytester) -> None:
-    """What the README says of apps in oauthcontrols.yaml is read without complaint and decides what it says."""
-    (text,) = [block for block in blocks("yaml") if "\napps:" in block]
-    assert list(yaml.safe_load(text)) == ["apps", "inventory"]
-    (pytester.path / "oauthcontrols.yaml").write_text(text, "utf-8")
-    pytester.makeini("[pytest]\n")
-    cases = "Nightly_ETL and (sbs-oauth-003 or sbs-oauth-004) or Field_Service_Mobile-ca-code-credentials"
-    result = pytester.runpytest("--sf-org=demo", "-k", cases)
-    assert result.parseoutcomes()["passed"] == 2
-    result.stdout.fnmatch_lines(["*client_type = public: declared in the configuration", "*at oauthcontrols.yaml:4"])
-    assert not [line for line in result.outlines if "no app is called" in line]
+def _title(page: Path) -> str:
+    return page.read_text("utf-8").partition("\n")[0].removeprefix("# ")
 
 
-def test_own_test_of_the_readme_runs(pytester: pytest.Pytester) -> None:
-    """The README's test runs once per app of the sample org and fails for the app with a custom scheme and one more."""
-    (text,) = blocks("python")
-    pytester.makepyfile(text)
-    result = pytester.runpytest("--sf-org=demo", "test_own_test_of_the_readme_runs.py")
-    assert result.parseoutcomes() == {"passed": 11, "failed": 1}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link within the project leads to a file that is there, and to a heading of it."""
+    targets = re.findall(r"\]\((?!https://)([^)\s#]*)#?([^)\s]*)\)", page.read_text("utf-8"))
+    assert targets
+    for file, heading in targets:
+        linked = page.parent / file if file else page
+        assert linked.exists(), file
+        headings = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.MULTILINE) if heading else []
+        anchors = [re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings]
+        assert heading in ["", *anchors], file
 
 
-def test_commands_of_the_readme_work(pytester: pytest.Pytester) -> None:
-    """Each pytest command of the README that needs no file of the reader's is understood."""
-    commands = [line.partition("#")[0].split() for block in blocks("console") for line in block.splitlines()]
-    shown = [command for command in commands if command[0] == "pytest"]
-    assert len(shown) >= 4
-    (typed,) = [command for command in shown if "demo" in command[1]]
-    result = pytester.runpytest(typed[1], typed[2].strip('"'))
-    assert result.parseoutcomes() == {"failed": 1}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_lines_are_short(page: Path) -> None:
+    """Text is wrapped; a row of a table, and what a run prints, cannot be."""
+    text = re.sub(r"^```text\n.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert [line for line in text.splitlines() if len(line) > LONGEST_LINE and not line.startswith("|")] == []
 
 
-def test_process_of_the_readme_works(pytester: pytest.Pytester) -> None:
-    """The README's process, step by step: each command runs, and what stands in the configuration has its effect."""
-    process = README.read_text("utf-8").partition("\n## The process\n")[2].partition("\n## ")[0]
-    (text,) = re.findall(r"```yaml\n(# oauthcontrols.yaml\n.*?)```", process, re.DOTALL)
-    shutil.copytree(PROJECT / "pytest_oauthcontrols" / "demo", pytester.path / "org")
-    orgs = "orgs:\n  uat: {source: ./org}\n  prod: {source: ./org}\n"
-    (pytester.path / FILE_NAME).write_text(orgs, "utf-8")
-    pytester.makeini("[pytest]\n")
-    commands = [
-        line.split() for block in re.findall(r"```console\n(.*?)```", process, re.DOTALL) for line in block.splitlines()
-    ]
-    assert {command[0] for command in commands} == {"pytest"}
-    first, worst, gate, compare, new_only, audit, again = (command[1:] for command in commands)
-
-    everything = pytester.runpytest(*first).parseoutcomes()
-    assert everything["failed"] > 80
-    assert pytester.runpytest(*worst).parseoutcomes()["failed"] == 7
-    (pytester.path / FILE_NAME).write_text(orgs + text, "utf-8")
-    gated = pytester.runpytest(*gate, "-rx")
-    gated.stdout.fnmatch_lines(["*Nightly_ETL-ca-pkce* waived by Jane Doe until 2027-03-31 (SEC-1204): *"])
-    assert gated.parseoutcomes()["xfailed"] == 1
-    assert gated.parseoutcomes()["failed"] == everything["failed"] - 1
-    assert gated.parseoutcomes()["passed"] == everything["passed"] + 1
-    compared = pytester.runpytest(*compare)
-    compared.stdout.fnmatch_lines(
-        [f"since baseline.json: 0 new, {everything['failed']} persisting, 0 fixed, 0 not comp*"]
-    )
-    assert pytester.runpytest(*new_only).ret == pytest.ExitCode.OK
-    audited = pytester.runpytest(*audit)
-    audited.stdout.fnmatch_lines(["waivers: 1 ignored (--sf-no-waivers)"])
-    assert audited.parseoutcomes()["failed"] == everything["failed"]
-    assert pytester.runpytest(*again).parseoutcomes()["failed"] == everything["failed"]
-    assert (pytester.path / "audit-2026" / "report.html").stat().st_size > 100_000
+def test_every_option_is_explained(pytester: pytest.Pytester) -> None:
+    """No option of the plugin is left out."""
+    parser = pytest.Parser(_ispytest=True)
+    plugin.pytest_addoption(parser)
+    (group,) = (one for one in parser._groups if one.name == "oauthcontrols")  # noqa: SLF001  (nothing else lists them)
+    options = [name for option in group.options for name in option.names()]
+    assert "--sf-org" in options
+    said = "".join(page.read_text("utf-8") for page in PAGES)
+    assert [option for option in options if f"`{option}" not in said and f" {option}" not in said] == []
 
 
-def test_every_way_to_log_in_is_in_the_readme(tmp_path: Path) -> None:
-    """The README shows each way to log in, as the configuration understands it, and no secret in plain text."""
-    (text,) = [block for block in blocks("yaml") if "\norgs:" in block]
+def _public(class_: type[Any]) -> set[str]:
+    """Return what a test can use of an app or org."""
+    return {name for one in class_.__mro__ for name in vars(one) if not name.startswith("_")}
+
+
+def _first_cells(page: Path, header: str) -> list[str]:
+    """Return what stands in the first column of the table with a header."""
+    _, _, rest = page.read_text("utf-8").partition(f"\n| {header} |")
+    rows = rest.partition("\n\n")[0].splitlines()[2:]
+    return [cell for row in rows for cell in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+
+
+def test_vocabulary_is_complete() -> None:
+    """Every operator and predicate is explained, and each condition and each name of an app or org that is, is one."""
+    conditions = _first_cells(EXTENDING, "condition")
+    for said in conditions:
+        if not re.search("CONDITION|NAME", said):
+            compile_condition(parse(said, "docs"), EXTERNAL_CLIENT_APP if said.startswith("Extl") else CONNECTED_APP)
+    said = "\n".join(conditions)
+    assert [operator for operator in _OPERATORS if f"{{{operator}: " not in said] == []
+    assert _first_cells(EXTENDING, "predicate") == list(PREDICATES)
+    shown = [re.split(r"[.(]", cell)[:2] for cell in _first_cells(EXTENDING, "property")]
+    assert {"app", "org"} == {of for of, _ in shown}
+    known = {"app": _public(App) | set(App.__dataclass_fields__), "org": _public(Org) | set(Org.__dataclass_fields__)}
+    assert [(of, name) for of, name in shown if name not in known[of]] == []
+
+
+def test_hooks_and_frameworks_are_complete() -> None:
+    """Every hook and every framework is explained."""
+    shown = [cell.partition("(")[0] for cell in _first_cells(EXTENDING, "hook")]
+    assert shown == [name for name in vars(hooks) if name.startswith("pytest_oauth")]
+    assert _first_cells(CONTROLS, "framework") == list(FRAMEWORKS)
+
+
+def test_imports_point_one_way() -> None:
+    """The table has all modules; each imports from its own row and those above, and only the last imports pytest."""
+    text = (DOCS / "8-how-it-works.md").read_text("utf-8")
+    rows = [
+        re.findall(r"`(\w+)`", row)
+        for row in text.partition("\n| what | modules |\n")[2].partition("\n\n")[0].split("\n")
+    ][1:]
+    row_of = {module: number for number, row in enumerate(rows) for module in row}
+    found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py"): path for path in PACKAGE.glob("*")}
+    assert row_of.keys() == {
+        name for name, path in found.items() if path.suffix == ".py" or (path / "__init__.py").exists()
+    } - {"__init__"}
+    for path in PACKAGE.rglob("*.py"):
+        module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if module == "__init__":
+            continue
+        imported = _imported(path)
+        above = {name for name, number in row_of.items() if number <= row_of[module]}
+        assert imported - above <= ({"pytest"} if row_of[module] == len(rows) - 1 else set()), path.name
+
+
+def _imported(path: Path) -> set[str]:
+    """Return the modules of the package that a file imports, and pytest where it does."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            of_package = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == PACKAGE.name else []
+            found |= set(of_package or [str(node.module)])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    parts = [name.split(".") for name in found]
+    return {part[1] for part in parts if part[0] == PACKAGE.name} | {"pytest" for part in parts if part[0] == "pytest"}
+
+
+def test_every_way_to_log_in_is_shown(tmp_path: Path) -> None:
+    """Each way to log in is shown as the configuration understands it, and no secret in plain text."""
+    text = orgs()
     path = tmp_path / FILE_NAME
     path.write_text(text, "utf-8")
     logins = load_configuration(path, FILE_NAME, load()).logins
@@ -142,46 +201,25 @@ def test_every_way_to_log_in_is_in_the_readme(tmp_path: Path) -> None:
     assert [name for name, login in logins.items() if login.warnings] == ["legacy"]
 
 
-@pytest.mark.parametrize("file", [".github/workflows/oauth-controls.yml", ".gitlab-ci.yml"])
-def test_ci_jobs_of_the_readme_assess_an_org(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator, file: str
-) -> None:
-    """The command of each job, with the variables that the job sets, logs in with a JWT and writes what is kept."""
-    (configuration,) = [block for block in blocks("yaml") if "\norgs:" in block]
-    (pytester.path / FILE_NAME).write_text(configuration, "utf-8")
-    pytester.makeini("[pytest]\n")
-    (job,) = [block for block in blocks("yaml") if block.startswith(f"# {file}")]
-    assert yaml.safe_load(job)
-    (command,) = [line.split("pytest ", 1)[1].split() for line in job.splitlines() if " pytest pytest_oauth" in line]
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    org = salesforce.add(
-        FakeOrg(my_domain="acme--uat.sandbox.my.salesforce.com", files=demo_files(), public_key=key.public_key())
-    )
-    values = {"UAT_USERNAME": org.username, "UAT_CONSUMER_KEY": org.consumer_key, "UAT_PRIVATE_KEY": pem}
-    for variable, value in values.items():
-        assert variable in job
-        monkeypatch.setenv(variable, value)
-    result = pytester.runpytest(*command)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["uat: 12 apps *"])
-    assert {path.name for path in (pytester.path / "out").iterdir()} == {"junit.xml", "results.json", "uat.json"}
+def test_schema_for_editors_is_there() -> None:
+    """The path of the schema, which editors are told, is that within an installed package."""
+    (schema,) = re.findall(r"\$schema=\S+/site-packages/(\S+)", "".join(blocks("yaml")))
+    assert (PROJECT / schema).is_file()
 
 
-def test_permissions_that_errors_name_are_in_the_readme() -> None:
-    """Whatever permission a message asks for, the README's table has it."""
-    said = README.read_text("utf-8")
+def test_permissions_that_errors_name_are_listed() -> None:
+    """Whatever permission a message asks for, the table of permissions has it."""
+    said = (DOCS / "2-connecting.md").read_text("utf-8")
     for permission in ("API Enabled", "Customize Application", "Modify Metadata Through Metadata API Functions"):
         assert permission in explain(Refusal("INSUFFICIENT_ACCESS", ""))
         assert f"| {permission} |" in said
 
 
 def main() -> None:
-    """Write the table into the README."""
-    text = README.read_text("utf-8")
-    before, _, rest = text.partition("<!-- controls -->\n")
+    """Write the table of controls into its page."""
+    before, _, rest = CONTROLS.read_text("utf-8").partition("<!-- controls -->\n")
     _, _, after = rest.partition("<!-- /controls -->")
-    README.write_text(f"{before}<!-- controls -->\n{table()}\n<!-- /controls -->{after}", "utf-8")
+    CONTROLS.write_text(f"{before}<!-- controls -->\n{table()}\n<!-- /controls -->{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,15 @@
+"""Writes the subject of the nightly mail."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def pytest_oauthcontrols_results(config: pytest.Config, results: dict[str, Any]) -> None:
+    """Say in one line how many findings are critical, of how many, and where."""
+    failing = [row for row in results["results"] if row["verdict"] in ("fail", "unverifiable")]
+    critical = [row for row in failing if row["severity"] == "critical"]
+    orgs = ", ".join(org["name"] for org in results["orgs"])
+    subject = f"OAuth controls: {len(critical)} of {len(failing)} findings in {orgs} are critical"
+    Path(config.invocation_params.dir, "subject.txt").write_text(subject, "utf-8")
