@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from functools import cached_property
 from typing import Any
@@ -94,10 +95,10 @@ class Collection:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        asked = [arg for arg in config.args if arg == SUITE_ID or arg.startswith(f"{SUITE_ID}::")]
+        asked = {arg: test for arg in config.args for path, _, test in [arg.partition("::")] if _is_suite(path, config)}
         explicit = config.args_source is pytest.Config.ArgsSource.ARGS
         self._wanted = bool(asked) or not explicit
-        self._chosen = () if SUITE_ID in asked else tuple(arg.partition("::")[2] for arg in asked)
+        self._chosen = () if "" in asked.values() else tuple(asked.values())
         # The suite has no file below the root directory, which is where pytest would look for it.
         config.args[:] = [arg for arg in config.args if arg not in asked]
 
@@ -130,6 +131,13 @@ class Collection:
         """Generate the cases of the suite."""
         if metafunc.module is suite:
             _generate_suite(metafunc, self._config.stash[assessment_key])
+
+
+def _is_suite(path: str, config: pytest.Config) -> bool:
+    """Tell whether a path is the suite's, which pytest shows as seen from where it was started."""
+    return path == SUITE_ID or os.path.normpath(config.invocation_params.dir / path) == os.path.normpath(
+        config.rootpath / SUITE_ID
+    )
 
 
 def _generate_suite(metafunc: pytest.Metafunc, assessment: Assessment) -> None:

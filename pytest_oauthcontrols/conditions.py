@@ -37,7 +37,7 @@ from typing import Any, Protocol
 
 from pytest_oauthcontrols.document import Entry, suggestion
 from pytest_oauthcontrols.model import Absent, App, Org, Seen, Setting, Unreadable, of_version, understood
-from pytest_oauthcontrols.predicates import PREDICATES, Predicate
+from pytest_oauthcontrols.predicates import OF_ONE_APP, PREDICATES, Predicate
 from pytest_oauthcontrols.settings import METADATA_TYPES, ORG, Field, canonical_scope, fields_of, is_scope
 from pytest_oauthcontrols.truth import (
     BY_HAND,
@@ -301,7 +301,10 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
             raise entry.error(f"'{key}' must be true or false", key)
         return RiskFactor(key.removeprefix(_FACTOR), entry[key])
     if key == "predicate":
-        return Named(PREDICATES[entry.choice(key, PREDICATES)])
+        name = entry.choice(key, PREDICATES)
+        if subject not in OF_ONE_APP.get(name, (subject,)):
+            raise entry.error(f"'{name}' cannot be asked of {subject.replace('_', ' ')}s", key)
+        return Named(PREDICATES[name])
     of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES
     if (subject, key) in METADATA_TYPES or (ORG, key) in METADATA_TYPES:
         return ComponentState(key, entry.choice(key, ("present", "absent", "unread")), of_org)

@@ -28,7 +28,7 @@ def pytest_oauthcontrols_finding(config: pytest.Config, finding: Finding) -> Fin
     """Return what is to stand in for a finding; None to leave it as it is. The first that returns one decides.
 
     Called for each case, of whatever verdict, in the test as well as for the reports, so it has to say the same each
-    time. `finding.restated(verdict, reason)` makes the other finding, which says who stated it and why.
+    time. `finding.restated(verdict, reason, by=NAME)` makes the other finding, which says who stated it and why.
     """
 
 

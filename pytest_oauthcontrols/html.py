@@ -14,7 +14,7 @@ from pytest_oauthcontrols.catalogue import Verdict
 from pytest_oauthcontrols.evaluation import Finding
 from pytest_oauthcontrols.messages import explain, plain
 from pytest_oauthcontrols.reporting import Reporter
-from pytest_oauthcontrols.summary import gate, partial, reading, reviewed, tool
+from pytest_oauthcontrols.summary import gate, partial, reading, reviewed, tailored, tool
 
 ROWS = 1500
 """More rows than these a browser does not show at once; then what asks nothing of anybody has none."""
@@ -45,7 +45,7 @@ class HtmlReport:
         prefix.append(f"<p>pytest-oauthcontrols {escape(tool(assessment))}</p>")
         found = list(self._reporter.findings.values())
         said = [*partial(assessment, found, self._reporter.cut_short), *gate(assessment, found)]
-        said += reviewed(assessment, found)
+        said += [*tailored(assessment), *reviewed(assessment, found)]
         prefix.extend(f"<p>{escape(line.strip())}</p>" for line in said)
         if self._left_out:
             prefix.append(

@@ -180,6 +180,7 @@ class App(Subject):
 
         Raises `LookupError` for a name that no setting has.
         """
+        __tracebackhide__ = True
         return _examine(self, self.org, self.kind, name)
 
     def value(self, name: str) -> Any:
@@ -189,21 +190,25 @@ class App(Subject):
         nobody can tell, as of an absent list or flag without a default, and `LookupError` for a name that no setting
         has.
         """
+        __tracebackhide__ = True
         return _value(self.examine(name))
 
     @property
     def oauth_enabled(self) -> bool:
         """Whether the app has OAuth settings. Raises `Unverifiable`, as all that follow do."""
+        __tracebackhide__ = True
         return bool(self.value("oauth"))
 
     @property
     def client_type(self) -> str:
         """`public` or `private` (RFC 6749, 2.1, calls it confidential)."""
+        __tracebackhide__ = True
         return str(self.value("client_type"))
 
     @property
     def callback_urls(self) -> tuple[str, ...]:
         """Callback URLs, in their order; none where the app was read and has none."""
+        __tracebackhide__ = True
         name, component, _ = _CALLBACK_URLS[self.kind]
         found = self.setting(name, component)
         return () if isinstance(_noted(found), Absent) else _value(found)
@@ -211,11 +216,13 @@ class App(Subject):
     @property
     def scopes(self) -> tuple[str, ...]:
         """OAuth scopes, by the names that the Metadata API gives back (`Api`, `RefreshToken`)."""
+        __tracebackhide__ = True
         return tuple(self.value(_SCOPES[self.kind]))
 
     @property
     def pkce_required(self) -> bool:
         """Whether the app itself requires PKCE (RFC 7636); its org can require it for all apps besides."""
+        __tracebackhide__ = True
         return bool(self.value(_PKCE_REQUIRED[self.kind]))
 
     def __repr__(self) -> str:
@@ -272,10 +279,12 @@ class Org(Subject):
 
         Raises `LookupError` for a name that no setting has.
         """
+        __tracebackhide__ = True
         return _examine(self, self, ORG, name)
 
     def value(self, name: str) -> Any:
         """Return the value of a setting: `org.value("OauthOidcSettings.isPkceRequired")`; see `App.value`."""
+        __tracebackhide__ = True
         return _value(self.examine(name))
 
     @property
@@ -332,10 +341,13 @@ _PKCE_REQUIRED = {CONNECTED_APP: "oauthConfig.isPkceRequired", EXTERNAL_CLIENT_A
 
 def _examine(subject: Subject, org: Org, kind: str, name: str) -> Setting:
     """Return a setting, and note that it was asked for; that a list is absent tells nothing of what it lacks."""
+    __tracebackhide__ = True
     known = fields_of(kind)
     if name not in known:
+        others = [one for one in (CONNECTED_APP, EXTERNAL_CLIENT_APP) if name in fields_of(one)]
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = f"; {others[0].replace('_', ' ')}s have it" if others else hint
         raise LookupError(f"there is no setting '{name}' of {kind.replace('_', ' ')}s{hint}")
     component, spec = known[name]
     found = (org if (ORG, component) in METADATA_TYPES else subject).setting(name, component)
@@ -351,6 +363,7 @@ def _noted(setting: Setting) -> Setting:
 
 
 def _value(setting: Setting) -> Any:
+    __tracebackhide__ = True
     if isinstance(setting, Unreadable):
         raise Unverifiable(setting)
     return setting.value if isinstance(setting, Seen) else setting.default

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_oauthcontrols.model import App, Org
 
 _MARKERS = (
-    "control(id, severity, cvss, name, remediation): the control that the test is a case of (pytest-oauthcontrols)",
+    "control(id, severity, cvss, name, remediation, ...): what the test is a case of, or states (pytest-oauthcontrols)",
     *(
         f"cvss_{severity}: a case of a control whose published severity is {severity}"
         for severity in ("critical", "high", "medium", "low")
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sf-config",
         metavar="FILE",
         help="how to log in to orgs, and what is to be known of their apps"
-        " (default: oauthcontrols.yaml in the root directory)",
+        " (default: oauthcontrols.yaml in the current folder, else in the root directory)",
     )
     group.addoption(
         "--sf-timeout",
@@ -77,7 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--sf-new-only", action="store_true", help="let only what is new since the baseline fail the run")
     group.addoption("--sf-show-identities", action="store_true", help="show users' names, which are masked otherwise")
-    group.addoption("--sf-controls", action="store_true", help="show the catalogue of controls and exit")
+    group.addoption(
+        "--sf-controls", action="store_true", help="show the catalogue of controls, as the project has it, and exit"
+    )
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -152,8 +154,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not config.option.sf_controls:
         return None
     from pytest_oauthcontrols.listing import show
+    from pytest_oauthcontrols.session import catalogue_of
 
-    show()
+    show(catalogue_of(config))
     return int(pytest.ExitCode.OK)
 
 

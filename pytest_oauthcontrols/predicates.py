@@ -294,7 +294,7 @@ def _is_without_oauth(app: App) -> bool:
 def _of_one_app(app: App, org: Org, predicate: Predicate) -> Ruling:
     """Return what a predicate says of an app, with settings that name the app."""
     if not app.readable:
-        return _cannot_tell(Unreadable(app.name, f"{app.name} could not be read", app.out_of_reach))
+        return _cannot_tell(Unreadable(app.name, f"the app {app.name} could not be read", app.out_of_reach))
     oauth = app.settings["oauth"]
     found, seen = predicate(app, org) if isinstance(oauth, Seen) else _cannot_tell(oauth)
     return found, [setting._replace(name=f"{app.name}: {setting.name}") for setting in seen]
@@ -316,3 +316,16 @@ PREDICATES: dict[str, Predicate] = {
     )
 }
 """What a control can name."""
+
+OF_ONE_APP = {
+    certificate_has_not_expired.__name__: (CONNECTED_APP,),
+    **{
+        predicate.__name__: (CONNECTED_APP, EXTERNAL_CLIENT_APP)
+        for predicate in (
+            scopes_are_allowed,
+            refresh_tokens_expire_within_90_days,
+            refresh_tokens_expire_within_24_hours,
+        )
+    },
+}
+"""Predicates that look at the app, to the kinds of app that they know; the others look at the whole org."""

@@ -44,6 +44,8 @@ class Reporter:
         self._reported: set[str] = set()
         self._unwritten: dict[str, str] = {}
         """What could not be written, as it was given, to why."""
+        self._failed: list[str] = []
+        """What plugins could not do with the results."""
         self._files = {option: given for option in REPORTS if (given := config.getoption(option)) is not None}
         for option, given in self._files.items():
             check_writable(self._path(given), f"{option}={given}")
@@ -171,7 +173,8 @@ class Reporter:
         # Other plugins write theirs, and the terminal has its summary, whatever could not be written here.
         yield
         failed = [
-            f"{given}: cannot be written: {why}" for given, why in self._unwritten.items() if given != _STEP_SUMMARY
+            *(f"{given}: cannot be written: {why}" for given, why in self._unwritten.items() if given != _STEP_SUMMARY),
+            *self._failed,
         ]
         if failed:
             pytest.exit("; ".join(failed), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -190,7 +193,10 @@ class Reporter:
                 self._unwritten[f"{option}={given}"] = error.strerror or str(error)
         if step_summary:
             self._add_to_step_summary(self._path(step_summary), document)
-        receive(config=self._config, results=document)
+        try:
+            receive(config=self._config, results=document)
+        except Exception as error:  # noqa: BLE001  (whatever a plugin does, the reports are there and the run is to end)
+            self._failed.append(f"pytest_oauthcontrols_results ended with {type(error).__name__}: {plain(str(error))}")
 
     def _add_to_step_summary(self, path: Path, document: Document) -> None:
         """Add the Markdown summary to a file to which others write too; no test hangs on whether that is possible."""

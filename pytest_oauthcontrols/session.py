@@ -76,24 +76,14 @@ class Reading:
         return _assessment(snapshot.decode(handed["orgs"]), catalogue, decisions.decode(handed["decisions"]))
 
     def _assessment(self, catalogue: Catalogue) -> Assessment:
-        configured = self._configuration(catalogue)
-        said = replace(configured.tailoring, selection=self._selection(configured.tailoring.selection))
-        self._tailoring = tailoring.encode(said)
-        catalogue = tailored(catalogue, said)
+        configured = _configuration(self._config, catalogue)
+        self._tailoring = tailoring.encode(configured.tailoring)
+        catalogue = tailored(catalogue, configured.tailoring)
         decided = self._decisions(configured, catalogue)
         orgs = _told_apart(self._kept(self._read(configured)))
         if not self._config.option.sf_show_identities:
             orgs = _told_apart([masked(org) for org in orgs])
         return _assessment([configuration.apply(configured, org) for org in orgs], catalogue, decided)
-
-    def _selection(self, configured: Selection) -> Selection:
-        """Return what is selected and ignored: where an option says it, whatever the configuration says."""
-        option = self._config.option
-        if option.sf_select:
-            configured = configured._replace(select=_parts(option.sf_select), selected_by="--sf-select")
-        if option.sf_ignore:
-            configured = configured._replace(ignore=_parts(option.sf_ignore), ignored_by="--sf-ignore")
-        return configured
 
     def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:
         option = self._config.option
@@ -119,18 +109,7 @@ class Reading:
     @property
     def _folder(self) -> Path:
         """Folder of the configuration."""
-        given = self._config.option.sf_config
-        return self._config.rootpath if given is None else (self._base / given).parent
-
-    def _configuration(self, catalogue: Catalogue) -> Configuration:
-        given = self._config.option.sf_config
-        reserved = (sources.DEMO,)
-        if given is not None:
-            return configuration.load(self._base / given, given, catalogue, reserved)
-        path = self._config.rootpath / configuration.FILE_NAME
-        if not path.exists():
-            return Configuration("")
-        return configuration.load(path, configuration.FILE_NAME, catalogue, reserved)
+        return _configuration_file(self._config)[0].parent
 
     def _read(self, configured: Configuration) -> list[Org]:
         """Return the orgs; one that cannot be read among others is an org with a problem."""
@@ -189,6 +168,44 @@ class Reading:
 
 def _assessment(orgs: Iterable[Org], catalogue: Catalogue, decided: Decisions) -> Assessment:
     return Assessment(tuple(replace(org, decisions=decided) for org in orgs), catalogue, decided)
+
+
+def catalogue_of(config: pytest.Config) -> Catalogue:
+    """Return the catalogue as a run would have it, but for what tests state."""
+    try:
+        catalogue = with_plugins(config, load())
+        return tailored(catalogue, _configuration(config, catalogue).tailoring)
+    except DocumentError as error:
+        raise pytest.UsageError(plain(str(error))) from None
+
+
+def _configuration_file(config: pytest.Config) -> tuple[Path, str]:
+    """Return the configuration's path, and how it is shown: the given one, else the nearest."""
+    given = config.option.sf_config
+    if given is not None:
+        return config.invocation_params.dir / given, given
+    here = config.invocation_params.dir / configuration.FILE_NAME
+    return here if here.exists() else config.rootpath / configuration.FILE_NAME, configuration.FILE_NAME
+
+
+def _configuration(config: pytest.Config, catalogue: Catalogue) -> Configuration:
+    path, shown = _configuration_file(config)
+    if config.option.sf_config is None and not path.exists():
+        configured = Configuration("")
+    else:
+        configured = configuration.load(path, shown, catalogue, (sources.DEMO,))
+    selection = _selection(config, configured.tailoring.selection)
+    return replace(configured, tailoring=replace(configured.tailoring, selection=selection))
+
+
+def _selection(config: pytest.Config, configured: Selection) -> Selection:
+    """Return what is selected and ignored: where an option says it, whatever the configuration says."""
+    option = config.option
+    if option.sf_select:
+        configured = configured._replace(select=_parts(option.sf_select), selected_by="--sf-select")
+    if option.sf_ignore:
+        configured = configured._replace(ignore=_parts(option.sf_ignore), ignored_by="--sf-ignore")
+    return configured
 
 
 def _parts(given: list[str]) -> tuple[str, ...]:

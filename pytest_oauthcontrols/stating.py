@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from pytest_oauthcontrols.catalogue import Verdict
-from pytest_oauthcontrols.model import Setting
+from pytest_oauthcontrols.model import Absent, Seen, Setting, Unreadable
 
 
 class Stated(Exception):
@@ -23,6 +23,13 @@ def state(verdict: Verdict | str, message: str, *evidence: Setting) -> NoReturn:
     `message` is a sentence that says what is found. The evidence is every setting that the test has looked at, unless
     some is given: `app.examine("oauthConfig.callbackUrl")`, or a `Seen` of what was found elsewhere. A pass needs some.
 
-    Raises `ValueError` for another verdict.
+    Raises `ValueError` for another verdict, and `TypeError` for evidence that is no setting.
     """
+    __tracebackhide__ = True
+    known = [one.value for one in Verdict]
+    if verdict not in known:
+        raise ValueError(f"the verdict is one of {', '.join(known)}, not {verdict!r}")
+    for one in evidence:
+        if not isinstance(one, (Seen, Absent, Unreadable)):
+            raise TypeError(f"evidence is Seen, Absent or Unreadable, as `examine` gives it, not {one!r}")
     raise Stated(Verdict(verdict), message, evidence)

@@ -139,7 +139,7 @@ def summary(assessment: Assessment, findings: Iterable[Finding], cut_short: str 
     """
     found = list(findings)
     yield from partial(assessment, found, cut_short)
-    yield from _tailored(assessment)
+    yield from tailored(assessment)
     for org in assessment.orgs:
         yield from _org(org, [finding for finding in found if finding.org is org])
     failing = [finding for finding in found if finding.failing]
@@ -161,7 +161,7 @@ def partial(assessment: Assessment, findings: list[Finding], cut_short: str | No
         yield _line(("partial", "yellow"), plain(f": {of} ran: {cut_short}"))
 
 
-def _tailored(assessment: Assessment) -> Iterator[Line]:
+def tailored(assessment: Assessment) -> Iterator[Line]:
     """Yield what the run leaves out of the catalogue, and what it says otherwise than the published pages."""
     catalogue = assessment.catalogue
     if catalogue.left_out:
@@ -187,7 +187,8 @@ def _org(org: Org, findings: list[Finding]) -> Iterator[Line]:
     counts = (
         _counted(verdicts[verdict], verdict.value.replace("_", " "), _VERDICTS.get(verdict, "")) for verdict in Verdict
     )
-    yield _line("  ", *_listed(counts))
+    if findings:
+        yield _line("  ", *_listed(counts))
     if org.api_calls:
         yield Line(f"  read with {_count(org.api_calls, 'API call')}")
     if org.snapshot is not None:

@@ -436,6 +436,9 @@ ADDRESSES = {
     "https://[acme": "is no address of an org",
     "https://acme my salesforce com": "is no address of an org",
     "https://acme.my.salesforce.com\\@evil.example/": "is no address of an org",
+    "https://evil.example": "is no address of an org",
+    "https://acme.my.salesforce.com.evil.example": "is no address of an org",
+    "https://evilsalesforce.com": "is no address of an org",
     "?": "is no address of an org",
 }
 

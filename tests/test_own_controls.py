@@ -124,6 +124,43 @@ def test_a_mistake_in_a_test_is_no_verdict(pytester: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            'state("passed", "It is.")',
+            "ValueError: the verdict is one of pass, fail, not_applicable, manual, unverifiable",
+        ),
+        ('state("fail", "It is.", "here")', "TypeError: evidence is Seen, Absent or Unreadable, as `examine` gives it"),
+        ('app.value("ExtlClntAppOauthSettings.singleLogoutUrl")', "LookupError: there is no setting"),
+    ],
+)
+def test_what_cannot_be_stated_or_asked_for(pytester: pytest.Pytester, body: str, says: str) -> None:
+    """The traceback ends in the test, with a message that says what would be right."""
+    kept(pytester, {"App": app()})
+    write(pytester, body)
+    result, (row,) = run(pytester)
+    assert row["verdict"] == "unverifiable"
+    text = result.stdout.str()
+    assert f"E       {says}" in text
+    assert "model.py" not in text
+    if "LookupError" in says:
+        assert "of connected apps; external client apps have it" in text
+
+
+def test_what_cannot_be_told_in_a_plain_test(pytester: pytest.Pytester) -> None:
+    """Also without a mark nothing is taken for off, and the traceback ends in the test; the summary counts no case."""
+    kept(pytester, {"App": app()})
+    pytester.makepyfile("def test_scopes(app):\n    assert not app.scopes\n")
+    result = pytester.runpytest("--sf-org=./uat.json", "test_what_cannot_be_told_in_a_plain_test.py")
+    assert result.parseoutcomes() == {"failed": 1}
+    text = result.stdout.str()
+    assert "Unverifiable: oauthConfig.scopes is absent from" in text
+    assert "model.py" not in text
+    assert "uat: 1 app (1 connected, 0 external client), 0 cases" in text
+    assert "0 pass" not in text
+
+
 def test_a_test_that_cannot_be_set_up_verifies_nothing(pytester: pytest.Pytester) -> None:
     """An error of a fixture, and a mark that skips, are in the reports."""
     kept(pytester, {"App": app()})

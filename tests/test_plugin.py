@@ -655,7 +655,7 @@ def test_options_markers_and_fixtures_are_documented(pytester: pytest.Pytester) 
         ["*--sf-org=ORG*", "*--sf-config=FILE*", "*--sf-json=FILE*", "*--sf-controls*"]
     )
     pytester.runpytest("--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.control(id, severity, cvss, name, remediation)*", "@pytest.mark.cvss_critical:*"]
+        ["@pytest.mark.control(id, severity, cvss, name, remediation, ...)*", "@pytest.mark.cvss_critical:*"]
     )
     fixtures = pytester.runpytest("--fixtures")
     fixtures.stdout.fnmatch_lines_random(
@@ -684,6 +684,23 @@ def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest")
     assert result.parseoutcomes() == {"passed": 1}
+
+
+def test_started_in_a_folder_below(pytester: pytest.Pytester, org: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration there goes before that of the root directory, and ids can be typed back as they are shown."""
+    pytester.makeini("[pytest]")
+    below = pytester.mkdir("below")
+    (pytester.path / "oauthcontrols.yaml").write_text("gate: never", "utf-8")
+    monkeypatch.chdir(below)
+    arguments = ("--sf-org=../force-app", "-k", "Price_Feed-ca-pkce")
+    assert pytester.runpytest(*arguments).ret == pytest.ExitCode.OK
+    (below / "oauthcontrols.yaml").write_text("gate: low", "utf-8")
+    result = pytester.runpytest(*arguments, "-rf")
+    (shown,) = [line.split()[1] for line in result.outlines if line.startswith("FAILED ")]
+    assert shown == "../pytest_oauthcontrols/suite.py::test_control[Price_Feed-ca-pkce]"
+    for asked in (shown, shown.removeprefix("../")):
+        again = pytester.runpytest("--sf-org=../force-app", asked)
+        assert again.parseoutcomes() == {"failed": 1}, asked
 
 
 @pytest.mark.parametrize(

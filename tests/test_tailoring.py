@@ -98,6 +98,12 @@ def test_own_control_is_selected_waived_and_shown(pytester: pytest.Pytester) -> 
         (OWN.replace("remediation: Turn it off.\n", ""), ":2: 'remediation' is missing"),
         (OWN.replace("{vector", "{severity: low, vector"), ":6: unknown key 'severity'"),
         ("[", ":2: not YAML"),
+        (
+            OWN.replace("oauthConfig.isClientCredentialEnabled: false", "predicate: certificate_has_not_expired")
+            .replace("[connected_app]", "[org]")
+            .replace("- when: {oauth: false}\n  not_applicable: The app has no OAuth settings.\n", ""),
+            ":9: 'certificate_has_not_expired' cannot be asked of orgs",
+        ),
     ],
 )
 def test_what_is_no_control(pytester: pytest.Pytester, text: str, says: str) -> None:
@@ -362,3 +368,43 @@ def test_plugins_receive_results(pytester: pytest.Pytester, workers: str) -> Non
     Path(pytester.path / "received.jsonl").unlink()
     pytester.runpytest("-k", "ca-pkce")
     assert not (pytester.path / "received.jsonl").exists(), "a run without an org calls no hook"
+
+
+@pytest.mark.usefixtures("_orgs")
+def test_a_plugin_that_cannot_do_with_results(pytester: pytest.Pytester) -> None:
+    """The run ends with its reports and its summary; what went wrong is one line, and no finding."""
+    pytester.makeconftest("def pytest_oauthcontrols_results():\n    raise OSError('the disk is full')\n")
+    found = run(pytester, "-k", "ca-id-token", org="./uat.json")
+    assert found.code == pytest.ExitCode.USAGE_ERROR
+    assert found.verdicts
+    assert "pytest_oauthcontrols_results ended with OSError: the disk is full" in found.output
+    assert "uat: 2 apps" in found.output.partition("OAuth controls")[2]
+
+
+# The listing
+
+
+@pytest.mark.usefixtures("_orgs")
+def test_controls_are_listed_as_the_project_has_them(pytester: pytest.Pytester) -> None:
+    """--sf-controls shows own controls, overrides and what is left out, and needs no org."""
+    write(pytester)
+    configure(pytester, controls=[f"controls/{ID}.yaml"], overrides=[OVERRIDE])
+    lines = pytester.runpytest("--sf-controls", "--sf-ignore=sbs").outlines
+    assert "catalogue 2026.11: 66 controls" in lines
+    assert f"  stated at controls/{ID}.yaml:2" in lines
+    assert any(line.startswith("  rated medium instead of critical") for line in lines)
+    assert lines.count("  left out by --sf-ignore: sbs") == 10
+    refusal = pytester.runpytest("--sf-controls", "--sf-select=cor")
+    assert refusal.ret == pytest.ExitCode.USAGE_ERROR
+    refusal.stderr.fnmatch_lines(["ERROR: --sf-select: 'cor' is no control and no framework*"])
+
+
+@pytest.mark.usefixtures("_orgs")
+def test_pytest_html_says_what_is_left_out(pytester: pytest.Pytester) -> None:
+    """At the top, as it says what was read."""
+    configure(pytester, overrides=[OVERRIDE])
+    arguments = ("--sf-select=core,ca-pkce", "--html=report.html", "--self-contained-html")
+    pytester.runpytest("--sf-org=./uat.json", *arguments)
+    text = (pytester.path / "report.html").read_text("utf-8")
+    assert "left out: 60 of 65 controls" in text
+    assert "overridden: ca-pkce: rated medium instead of critical" in text

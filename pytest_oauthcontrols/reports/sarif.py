@@ -195,6 +195,7 @@ def _driver(document: Document, controls: Iterable[Control]) -> Document:
         "properties": {
             "catalogueVersion": document["catalogue"]["version"],
             "catalogueSha256": document["catalogue"]["sha256"],
+            "leftOut": document["catalogue"]["left_out"],
         },
     }
 

@@ -231,7 +231,7 @@ def _lacking_oauth(name: str, read: Mapping[str, str], managed: bool) -> dict[st
         if type_name not in read
     }
     if managed and GLOBAL_OAUTH in lacking:
-        reason = f"{name} comes from a package: its {GLOBAL_OAUTH} is kept in the publisher's org"
+        reason = f"the app {name} comes from a package: its {GLOBAL_OAUTH} is kept in the publisher's org"
         lacking[GLOBAL_OAUTH] = Unreadable(GLOBAL_OAUTH, reason, manual=True)
     return lacking
 

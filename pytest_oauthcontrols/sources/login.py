@@ -35,6 +35,9 @@ _LAST_SOAP_LOGIN = "64.0"
 _SHORTEST_KEY = 2048
 _DOMAIN = ".salesforce.com"
 _LOGIN_HOSTS = ("login", "test")
+_ORG_DOMAINS = (_DOMAIN, ".salesforce.mil", ".sfcrmproducts.cn")
+"""Where orgs are: in the world, in the cloud of the US military, in China. An access token goes nowhere else."""
+
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
@@ -166,6 +169,7 @@ def _host(address: str) -> str:
         parts = urlsplit(address if "//" in address else f"https://{address}")
         host, port = parts.hostname or "", parts.port
         valid = parts.scheme == "https" and parts.username is None and _HOST.fullmatch(host) is not None
+        valid = valid and host.endswith(_ORG_DOMAINS)
     except ValueError:
         valid = False
     if not valid:
