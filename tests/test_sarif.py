@@ -604,7 +604,7 @@ def large() -> dict[str, Any]:
     org = {"name": "org", "org_id": None, "source": "directory", "location": "force-app", "snapshot": None}
     return {
         "tool": {"name": "pytest-oauthcontrols", "version": "0.1.0"},
-        "catalogue": {"version": CATALOGUE.version, "sha256": CATALOGUE.sha256},
+        "catalogue": {"version": CATALOGUE.version, "sha256": CATALOGUE.sha256, "left_out": {}},
         "orgs": [{**org, "problems": [], "notes": []}],
         "cases": len(rows),
         "cut_short": None,
