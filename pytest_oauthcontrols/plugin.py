@@ -154,7 +154,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not config.option.sf_controls:
         return None
     from pytest_oauthcontrols.listing import show
-    from pytest_oauthcontrols.session import catalogue_of
+    from pytest_oauthcontrols.project import catalogue_of
 
     show(catalogue_of(config))
     return int(pytest.ExitCode.OK)

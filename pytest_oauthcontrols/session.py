@@ -19,7 +19,7 @@ import pytest
 from pytest_oauthcontrols import baseline, configuration, decisions, output, snapshot, sources, tailoring
 from pytest_oauthcontrols.assessment import Assessment, slugs
 from pytest_oauthcontrols.baseline import Baseline, BaselineError
-from pytest_oauthcontrols.catalogue import Catalogue, in_order, load
+from pytest_oauthcontrols.catalogue import Catalogue, load
 from pytest_oauthcontrols.configuration import Configuration
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.decisions import Decisions
@@ -29,8 +29,8 @@ from pytest_oauthcontrols.identities import mask, masked
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.model import Org, Snapshot
 from pytest_oauthcontrols.progress import Progress
+from pytest_oauthcontrols.project import configuration_file, configured, with_plugins
 from pytest_oauthcontrols.review import unmatched
-from pytest_oauthcontrols.selection import Selection
 from pytest_oauthcontrols.sources.assembly import now
 from pytest_oauthcontrols.sources.threads import Patience, read_together
 from pytest_oauthcontrols.tailoring import tailored
@@ -46,6 +46,8 @@ class Reading:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._base = config.invocation_params.dir
+        self._tailoring = b""
+        """What the project says of the catalogue, for the workers of a distributed run."""
         kept = config.option.sf_snapshot
         if kept is not None and not hasattr(config, "workerinput"):
             check_writable(self._base / kept / "org.json", f"--sf-snapshot={kept}")
@@ -76,14 +78,14 @@ class Reading:
         return _assessment(snapshot.decode(handed["orgs"]), catalogue, decisions.decode(handed["decisions"]))
 
     def _assessment(self, catalogue: Catalogue) -> Assessment:
-        configured = _configuration(self._config, catalogue)
-        self._tailoring = tailoring.encode(configured.tailoring)
-        catalogue = tailored(catalogue, configured.tailoring)
-        decided = self._decisions(configured, catalogue)
-        orgs = _told_apart(self._kept(self._read(configured)))
+        said = configured(self._config, catalogue)
+        self._tailoring = tailoring.encode(said.tailoring)
+        catalogue = tailored(catalogue, said.tailoring)
+        decided = self._decisions(said, catalogue)
+        orgs = _told_apart(self._kept(self._read(said)))
         if not self._config.option.sf_show_identities:
             orgs = _told_apart([masked(org) for org in orgs])
-        return _assessment([configuration.apply(configured, org) for org in orgs], catalogue, decided)
+        return _assessment([configuration.apply(said, org) for org in orgs], catalogue, decided)
 
     def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:
         option = self._config.option
@@ -109,7 +111,7 @@ class Reading:
     @property
     def _folder(self) -> Path:
         """Folder of the configuration."""
-        return _configuration_file(self._config)[0].parent
+        return configuration_file(self._config)[0].parent
 
     def _read(self, configured: Configuration) -> list[Org]:
         """Return the orgs; one that cannot be read among others is an org with a problem."""
@@ -168,64 +170,6 @@ class Reading:
 
 def _assessment(orgs: Iterable[Org], catalogue: Catalogue, decided: Decisions) -> Assessment:
     return Assessment(tuple(replace(org, decisions=decided) for org in orgs), catalogue, decided)
-
-
-def catalogue_of(config: pytest.Config) -> Catalogue:
-    """Return the catalogue as a run would have it, but for what tests state."""
-    try:
-        catalogue = with_plugins(config, load())
-        return tailored(catalogue, _configuration(config, catalogue).tailoring)
-    except DocumentError as error:
-        raise pytest.UsageError(plain(str(error))) from None
-
-
-def _configuration_file(config: pytest.Config) -> tuple[Path, str]:
-    """Return the configuration's path, and how it is shown: the given one, else the nearest."""
-    given = config.option.sf_config
-    if given is not None:
-        return config.invocation_params.dir / given, given
-    here = config.invocation_params.dir / configuration.FILE_NAME
-    return here if here.exists() else config.rootpath / configuration.FILE_NAME, configuration.FILE_NAME
-
-
-def _configuration(config: pytest.Config, catalogue: Catalogue) -> Configuration:
-    path, shown = _configuration_file(config)
-    if config.option.sf_config is None and not path.exists():
-        configured = Configuration("")
-    else:
-        configured = configuration.load(path, shown, catalogue, (sources.DEMO,))
-    selection = _selection(config, configured.tailoring.selection)
-    return replace(configured, tailoring=replace(configured.tailoring, selection=selection))
-
-
-def _selection(config: pytest.Config, configured: Selection) -> Selection:
-    """Return what is selected and ignored: where an option says it, whatever the configuration says."""
-    option = config.option
-    if option.sf_select:
-        configured = configured._replace(select=_parts(option.sf_select), selected_by="--sf-select")
-    if option.sf_ignore:
-        configured = configured._replace(ignore=_parts(option.sf_ignore), ignored_by="--sf-ignore")
-    return configured
-
-
-def _parts(given: list[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for one in given for part in one.split(",") if part.strip())
-
-
-def with_plugins(config: pytest.Config, catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue with what plugins add to it and change of it, each marked as theirs."""
-    controls = list(catalogue.controls)
-    config.hook.pytest_oauthcontrols_controls(config=config, controls=controls)
-    shipped = {control.id: control for control in catalogue.controls}
-    for number, control in enumerate(controls):
-        if control.id not in shipped:
-            controls[number] = replace(control, origin=control.origin or "a plugin")
-        elif control is not shipped[control.id]:
-            controls[number] = replace(control, overridden=control.overridden or "changed by a plugin")
-    for id_, number in Counter(control.id for control in controls).items():
-        if number > 1:
-            raise DocumentError(f"plugins have made {number} controls with the id '{id_}'")
-    return replace(catalogue, controls=in_order(controls))
 
 
 def check_writable(path: Path, given: str) -> None:
