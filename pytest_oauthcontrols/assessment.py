@@ -65,6 +65,15 @@ class Assessment:
             found |= slugs((app, app.name, app.kind) for app in org.apps)
         return found
 
+    @cached_property
+    def prefixes(self) -> dict[Org | App, str]:
+        """How the ids of an org's own cases, and of an app's, begin; what is assessed of it stands behind."""
+        found: dict[Org | App, str] = {}
+        for org in self.orgs:
+            found[org] = f"{self.slugs[org]}-" if len(self.orgs) > 1 else ""
+            found |= {app: f"{found[org]}{self.slugs[app]}-" for app in org.apps}
+        return found
+
     def with_own(self, controls: Mapping[str, Control], cases: int) -> Assessment:
         """Return the assessment with the controls that tests of the project state, by id."""
         if not cases:
@@ -85,14 +94,13 @@ class Assessment:
     def _cases(self) -> Iterator[Case]:
         taken: set[tuple[str, bool]] = set()
         for org in self.orgs:
-            prefix = f"{self.slugs[org]}-" if len(self.orgs) > 1 else ""
             for app, control in cases(org, self.catalogue):
-                subject = "" if app is None else f"{self.slugs[app]}-"
-                id_ = f"{prefix}{subject}{control.id}"
+                prefix = self.prefixes[app or org]
+                id_ = f"{prefix}{control.id}"
                 while (id_, app is None) in taken:
                     # Two names can join like two others: prod and eu-Sync, prod-eu and Sync.
-                    subject = f"{subject}{_digest(id_, org.name, org.location)}-"
-                    id_ = f"{prefix}{subject}{control.id}"
+                    prefix = f"{prefix}{_digest(id_, org.name, org.location)}-"
+                    id_ = f"{prefix}{control.id}"
                 taken.add((id_, app is None))
                 yield Case(id_, org, app, control)
 

@@ -6,7 +6,6 @@ should hold it was read and it is not there (`Absent`), or nobody can tell (`Unr
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_oauthcontrols.decisions import UNDECIDED, Decisions
+from pytest_oauthcontrols.document import suggestion
 from pytest_oauthcontrols.settings import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -345,9 +345,7 @@ def _examine(subject: Subject, org: Org, kind: str, name: str) -> Setting:
     known = fields_of(kind)
     if name not in known:
         others = [one for one in (CONNECTED_APP, EXTERNAL_CLIENT_APP) if name in fields_of(one)]
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        hint = f"; {others[0].replace('_', ' ')}s have it" if others else hint
+        hint = f"; {others[0].replace('_', ' ')}s have it" if others else suggestion(name, known)
         raise LookupError(f"there is no setting '{name}' of {kind.replace('_', ' ')}s{hint}")
     component, spec = known[name]
     found = (org if (ORG, component) in METADATA_TYPES else subject).setting(name, component)

@@ -98,7 +98,7 @@ def _said(error: BaseException | None, looked_at: list[Setting], org: Org) -> tu
     if isinstance(error, Stated):
         return error.verdict, str(error)
     if isinstance(error, Unverifiable):
-        return Verdict.MANUAL if error.setting.manual else Verdict.UNVERIFIABLE, f"{capitalised(str(error))}."
+        return _untold(error.setting)
     if isinstance(error, pytest.skip.Exception):
         return Verdict.NOT_APPLICABLE, str(error)
     text = str(error)
@@ -113,12 +113,17 @@ def _passes(looked_at: list[Setting], org: Org, reason: str) -> tuple[Verdict, s
     """Return pass where what the test has looked at shows it: never without evidence."""
     for one in looked_at:
         if isinstance(one, Unreadable):
-            return Verdict.MANUAL if one.manual else Verdict.UNVERIFIABLE, f"{capitalised(one.reason)}."
+            return _untold(one)
         if isinstance(one, Absent) and one.default is not None and one.since and org.api_version is None:
             return Verdict.UNVERIFIABLE, by_default(one)
     if not looked_at:
         return Verdict.UNVERIFIABLE, "The test has looked at no setting, so nothing shows that it passes."
     return Verdict.PASS, reason
+
+
+def _untold(setting: Unreadable) -> tuple[Verdict, str]:
+    """Return the verdict where a setting cannot be told, and why."""
+    return Verdict.MANUAL if setting.manual else Verdict.UNVERIFIABLE, f"{capitalised(setting.reason)}."
 
 
 def _unfinished(item: pytest.Function, control: Control, call: pytest.CallInfo[None]) -> Finding:

@@ -74,14 +74,12 @@ def _generate_control(
     mark = getattr(pytest.mark, f"cvss_{control.severity.value}")
     params = []
     for org in assessment.orgs:
-        prefix = f"{assessment.slugs[org]}-" if len(assessment.orgs) > 1 else ""
         subjects: list[App | None] = [app for app in org.apps if app.readable and app.kind in control.applies_to]
         if ORG in control.applies_to:
             subjects = [None] if org.readable else []
         for app in subjects:
-            subject = "" if app is None else f"{assessment.slugs[app]}-"
             values = {"_oauth_org": org, "_oauth_app": app}
-            id_ = f"{prefix}{subject}{control.id}"
+            id_ = f"{assessment.prefixes[app or org]}{control.id}"
             params.append(pytest.param(*(values[name] for name in names), id=id_, marks=mark))
     metafunc.parametrize(names, params, indirect=True)
 
@@ -94,12 +92,12 @@ def _generate(metafunc: pytest.Metafunc, assessment: Assessment, names: tuple[st
         apps = [app for app in org.apps if app.readable] if "_oauth_app" in names else [None]
         for app in apps:
             for control in _controls(assessment.catalogue, app, names):
-                parts = [assessment.slugs[org]] if len(assessment.orgs) > 1 or names == ("_oauth_org",) else []
-                parts += [] if app is None else [assessment.slugs[app]]
-                parts += [] if control is None else [control.id]
+                prefix = assessment.prefixes[app or org]
+                subject = prefix.removesuffix("-") or assessment.slugs[org]
+                id_ = subject if control is None else f"{prefix}{control.id}"
                 values = {"_oauth_org": org, "_oauth_app": app, "_oauth_control": control}
                 chosen = () if control is None else marks[control]
-                params.append(pytest.param(*(values[name] for name in names), id="-".join(parts), marks=chosen))
+                params.append(pytest.param(*(values[name] for name in names), id=id_, marks=chosen))
     metafunc.parametrize(names, params, indirect=True)
 
 

@@ -73,8 +73,7 @@ class Reading:
         handed = getattr(self._config, "workerinput", {}).get(_WORKER_INPUT)
         if handed is None:
             return None
-        self._tailoring = handed["tailoring"]
-        catalogue = tailored(catalogue, tailoring.decode(self._tailoring))
+        catalogue = tailored(catalogue, tailoring.decode(handed["tailoring"]))
         return _assessment(snapshot.decode(handed["orgs"]), catalogue, decisions.decode(handed["decisions"]))
 
     def _assessment(self, catalogue: Catalogue) -> Assessment:

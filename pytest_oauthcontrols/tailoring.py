@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict, in_order, is_own_id, parse_control
 from pytest_oauthcontrols.conditions import compile_condition
 from pytest_oauthcontrols.cvss import Severity
+from pytest_oauthcontrols.decisions import is_pattern
 from pytest_oauthcontrols.document import DocumentError, parse, suggestion
 from pytest_oauthcontrols.selection import EVERYTHING, FRAMEWORKS, Selection
 
@@ -69,7 +70,7 @@ def tailored(catalogue: Catalogue, tailoring: Tailoring) -> Catalogue:
     found = replace(catalogue, controls=in_order(controls.values()), selection=tailoring.selection)
     for asked, by in found.unmatched:
         # What tests of the project state is not known before they are collected.
-        if asked not in FRAMEWORKS and not is_own_id(asked) and not any(char in asked for char in "*?["):
+        if asked not in FRAMEWORKS and not is_own_id(asked) and not is_pattern(asked):
             known = (*FRAMEWORKS, *controls)
             raise DocumentError(f"{by}: '{asked}' is no control and no framework{suggestion(asked, known)}")
     return found

@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_oauthcontrols.baseline import FAILING
 from pytest_oauthcontrols.catalogue import Catalogue
+from pytest_oauthcontrols.cvss import Severity
 
 Document = dict[str, Any]
 Encode = Callable[[Document, Catalogue], bytes]
@@ -20,6 +21,12 @@ Encode = Callable[[Document, Catalogue], bytes]
 def failing(document: Document) -> list[dict[str, Any]]:
     """Return the results that are findings, in the document's order, accepted ones too."""
     return [row for row in document["results"] if row["verdict"] in FAILING]
+
+
+def by_score(row: dict[str, Any]) -> tuple[object, ...]:
+    """Return what findings are sorted by: the highest score in context first, then the worst severity."""
+    severity = Severity(row["severity"]).rank
+    return (-row["context"]["score"], severity, row["org"], row["app"] or "", row["control"], row["node_id"])
 
 
 REPORTS = {

@@ -24,7 +24,7 @@ from pytest_oauthcontrols.assessment import SUITE_ID
 from pytest_oauthcontrols.baseline import Change, org_key
 from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
 from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.evaluation import READABLE
+from pytest_oauthcontrols.evaluation import READABLE, capitalised
 from pytest_oauthcontrols.messages import plain
 from pytest_oauthcontrols.reports import Document, failing
 from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
@@ -322,7 +322,7 @@ def _unassessed(rows: _Rows) -> list[_Unassessed]:
     for (verdict, of_any), some in alike.items():
         reasons = {why for why, _, _ in some}
         why = reasons.pop() if len(reasons) == 1 else of_any
-        why = why if "." in why.partition(" ")[0] else why[:1].upper() + why[1:]
+        why = capitalised(why)
         unread = list(dict.fromkeys(app.label for _, app, control in some if control is READABLE and app.kind != ORG))
         if unread:
             more = f" and {len(unread) - _NAMED_APPS} more" if len(unread) > _NAMED_APPS else ""

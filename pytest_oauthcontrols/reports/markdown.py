@@ -17,7 +17,7 @@ from pytest_oauthcontrols.baseline import Change
 from pytest_oauthcontrols.catalogue import Catalogue, Verdict
 from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.reports import Document, failing
+from pytest_oauthcontrols.reports import Document, by_score, failing
 from pytest_oauthcontrols.summary import differing, worst_first
 
 _FINDINGS = 20
@@ -200,14 +200,7 @@ def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
     if not findings:
         return
     pages = {control.id: control.page for control in catalogue.controls}
-    findings.sort(
-        key=lambda row: (
-            row["accepted"] is not None,
-            -row["context"]["score"],
-            Severity(row["severity"]).rank,
-            *(row["org"], row["app"] or "", row["control"], row["node_id"]),
-        )
-    )
+    findings.sort(key=lambda row: (row["accepted"] is not None, *by_score(row)))
     several = len(document["orgs"]) > 1
     yield "### Top findings"
     yield _table(

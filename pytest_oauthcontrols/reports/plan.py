@@ -13,10 +13,9 @@ import re
 from typing import Any
 
 from pytest_oauthcontrols.catalogue import Catalogue
-from pytest_oauthcontrols.cvss import Severity
 from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.reports import Document, failing
+from pytest_oauthcontrols.reports import Document, by_score, failing
 
 COLUMNS = (
     *("control", "app", "severity", "score", "finding", "remediation", "owner", "due"),
@@ -37,7 +36,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
     A run that was cut short has a row before them that says so, as the format has no other place for it.
     """
     controls = {control.id: control for control in (*catalogue.controls, READABLE)}
-    findings = sorted(failing(document), key=_place)
+    findings = sorted(failing(document), key=by_score)
     file = io.StringIO(newline="")
     writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -63,11 +62,6 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         writer.writerow([_cell(said[column]) for column in COLUMNS])
     # Without the mark at its beginning spreadsheets take the file for one of another encoding.
     return file.getvalue().encode("utf-8-sig")
-
-
-def _place(row: dict[str, Any]) -> tuple[object, ...]:
-    severity = Severity(row["severity"]).rank
-    return (-row["context"]["score"], severity, row["org"], row["app"] or "", row["control"], row["node_id"])
 
 
 def _shown(setting: dict[str, Any]) -> str:
