@@ -31,17 +31,17 @@ from pathlib import Path
 
 from lxml import etree
 
-from pytest_oauthcontrols.assessment import Assessment
-from pytest_oauthcontrols.catalogue import Verdict, load
-from pytest_oauthcontrols.credentials import AccessToken
-from pytest_oauthcontrols.evaluation import cases, evaluate
-from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.sources import metadata_api
+from pytest_oauthcontrols.config.credentials import AccessToken
+from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.orgs.model import Org
+from pytest_oauthcontrols.rules.catalogue import Verdict, load
+from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources.assembly import Origin, now
-from pytest_oauthcontrols.sources.connection import Connection
 from pytest_oauthcontrols.sources.directory import read_directory
-from pytest_oauthcontrols.sources.org import read_org
-from pytest_oauthcontrols.sources.threads import Patience
+from pytest_oauthcontrols.sources.live import metadata_api
+from pytest_oauthcontrols.sources.live.connection import Connection
+from pytest_oauthcontrols.sources.live.read import read_org
+from pytest_oauthcontrols.sources.parallel import Patience
 
 HERE = Path(__file__).parent
 DEMO = Path(str(files("pytest_oauthcontrols"))) / "demo"
@@ -105,7 +105,7 @@ def whole_cpu(folder: Path, *args: str, conftest: str = "") -> float:
 # Leaves the suite only the controls that are wanted, so that both sides run the same number of cases.
 CONFTEST = """
 import dataclasses
-from pytest_oauthcontrols.session import assessment_key
+from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 
 WANTED = {wanted!r}
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from bench import pytest_cpu, read, write_demo
 
-from pytest_oauthcontrols.assessment import Assessment
-from pytest_oauthcontrols.catalogue import load
+from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.reports import REPORTS, encoder, results
+from pytest_oauthcontrols.rules.catalogue import load
 
 RESULTS_OF_THE_SAMPLE = 340
 """About as many cases as the sample org has."""

@@ -9,12 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_oauthcontrols.catalogue import Control, Verdict
-    from pytest_oauthcontrols.cvss import Severity
-    from pytest_oauthcontrols.evaluation import Finding, evaluate
-    from pytest_oauthcontrols.model import Absent, App, Org, Seen, Unreadable, Unverifiable
-    from pytest_oauthcontrols.stating import state
-    from pytest_oauthcontrols.tailoring import load_control
+    from pytest_oauthcontrols.config.tailoring import load_control
+    from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Unverifiable
+    from pytest_oauthcontrols.pytest_hooks.stating import state
+    from pytest_oauthcontrols.rules.catalogue import Control, Verdict
+    from pytest_oauthcontrols.rules.cvss import Severity
+    from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
 
 __all__ = [
     "Absent",
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("Absent", "App", "Org", "Seen", "Unreadable", "Unverifiable"), "model"),
-    **dict.fromkeys(("Control", "Verdict"), "catalogue"),
-    **dict.fromkeys(("Finding", "evaluate"), "evaluation"),
-    "Severity": "cvss",
-    "load_control": "tailoring",
-    "state": "stating",
+    **dict.fromkeys(("Absent", "App", "Org", "Seen", "Unreadable", "Unverifiable"), "orgs.model"),
+    **dict.fromkeys(("Control", "Verdict"), "rules.catalogue"),
+    **dict.fromkeys(("Finding", "evaluate"), "rules.evaluation"),
+    "Severity": "rules.cvss",
+    "load_control": "config.tailoring",
+    "state": "pytest_hooks.stating",
 }
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_oauthcontrols.catalogue import Control
-    from pytest_oauthcontrols.model import App, Org
+    from pytest_oauthcontrols.orgs.model import App, Org
+    from pytest_oauthcontrols.rules.catalogue import Control
 
 _MARKERS = (
     "control(id, severity, cvss, name, remediation, ...): what the test is a case of, or states (pytest-oauthcontrols)",
@@ -84,9 +84,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the hooks that other plugins and conftest files can implement."""
-    from pytest_oauthcontrols import hooks
+    from pytest_oauthcontrols.pytest_hooks import hookspecs
 
-    pluginmanager.add_hookspecs(hooks)
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def _seconds(text: str) -> int:
@@ -129,21 +129,21 @@ _NEED_ORG = (
 
 
 def _activate(config: pytest.Config) -> None:
-    from pytest_oauthcontrols.collection import Collection
-    from pytest_oauthcontrols.own_tests import OwnTests
-    from pytest_oauthcontrols.session import Reading
+    from pytest_oauthcontrols.pytest_hooks.reading import Reading
+    from pytest_oauthcontrols.pytest_hooks.suite_items import Collection
+    from pytest_oauthcontrols.pytest_hooks.user_tests import OwnTests
 
     config.pluginmanager.register(Reading(config), "oauthcontrols-reading")
     config.pluginmanager.register(Collection(config), "oauthcontrols-collection")
     config.pluginmanager.register(OwnTests(config), "oauthcontrols-own-tests")
     if hasattr(config, "workerinput"):
         return
-    from pytest_oauthcontrols.reporting import Reporter
+    from pytest_oauthcontrols.pytest_hooks.reporter import Reporter
 
     reporter = Reporter(config)
     config.pluginmanager.register(reporter, "oauthcontrols-reporter")
     if config.getoption("htmlpath", None):
-        from pytest_oauthcontrols.html import HtmlReport
+        from pytest_oauthcontrols.pytest_hooks.html_rows import HtmlReport
 
         config.pluginmanager.register(HtmlReport(reporter), "oauthcontrols-html")
 
@@ -153,8 +153,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Show the catalogue instead of running tests, where that is asked for."""
     if not config.option.sf_controls:
         return None
-    from pytest_oauthcontrols.listing import show
-    from pytest_oauthcontrols.project import catalogue_of
+    from pytest_oauthcontrols.pytest_hooks.project import catalogue_of
+    from pytest_oauthcontrols.reports.listing import show
 
     show(catalogue_of(config))
     return int(pytest.ExitCode.OK)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_oauthcontrols.acceptance import acceptance
-from pytest_oauthcontrols.catalogue import Control, Verdict
-from pytest_oauthcontrols.evaluation import Finding, evaluate
-from pytest_oauthcontrols.messages import explain, plain, title
-from pytest_oauthcontrols.model import App, Org
+from pytest_oauthcontrols.decisions.gate import acceptance
+from pytest_oauthcontrols.orgs.model import App, Org
+from pytest_oauthcontrols.reports.wording import explain, plain, title
+from pytest_oauthcontrols.rules.catalogue import Control, Verdict
+from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
 
 
 def test_control(app: App, control: Control) -> None:

@@ -11,7 +11,7 @@ import hypothesis  # noqa: F401
 import pytest
 
 import pytest_oauthcontrols
-from pytest_oauthcontrols.sources import metadata_api, transport
+from pytest_oauthcontrols.sources.live import metadata_api, transport
 
 from .salesforce import Emulator, emulator
 

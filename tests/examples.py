@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from pytest_oauthcontrols import configuration
-from pytest_oauthcontrols.catalogue import load
-from pytest_oauthcontrols.decisions import Decisions
-from pytest_oauthcontrols.evaluation import Finding, evaluate, shown_value
-from pytest_oauthcontrols.model import Absent, Org, Seen, Subject, Unreadable
-from pytest_oauthcontrols.settings import METADATA_TYPES, ORG
+from pytest_oauthcontrols.config import configuration
+from pytest_oauthcontrols.decisions.waivers import Decisions
+from pytest_oauthcontrols.orgs.metadata_types import METADATA_TYPES, ORG
+from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Subject, Unreadable
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.evaluation import Finding, evaluate, shown_value
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
-from pytest_oauthcontrols.sources.metadata import MetadataFile
+from pytest_oauthcontrols.sources.parser import MetadataFile
 
 FOLDER = Path(__file__).parent / "controls"
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)

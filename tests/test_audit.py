@@ -22,8 +22,8 @@ import pytest
 from lxml import html
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
-from pytest_oauthcontrols.catalogue import Control, load
 from pytest_oauthcontrols.reports.audit import encode
+from pytest_oauthcontrols.rules.catalogue import Control, load
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PLACES = (

@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pytest_oauthcontrols.sources.metadata import MAX_FILE
+from pytest_oauthcontrols.sources.parser import MAX_FILE
 
 from .test_metadata import DEMO_FILES, child, connected_app, written, xml, zipped
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_oauthcontrols.assessment import Assessment
-from pytest_oauthcontrols.baseline import Baseline, BaselineError, load
+from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.decisions.baseline import Baseline, BaselineError, load
 from pytest_oauthcontrols.reports import results
 
 from .test_bad_input import outcome, usage_error

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from pytest_oauthcontrols.catalogue import ASSESSED, Control, load, parse_control
-from pytest_oauthcontrols.document import DocumentError
-from pytest_oauthcontrols.predicates import PREDICATES
-from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, METADATA_TYPES, ORG
+from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, METADATA_TYPES, ORG
+from pytest_oauthcontrols.rules.catalogue import ASSESSED, Control, load, parse_control
+from pytest_oauthcontrols.rules.predicates import PREDICATES
+from pytest_oauthcontrols.yaml_entries import DocumentError
 
 PUBLISHED = """\
 ca-code-credentials critical 9.0-10.0 core

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols.catalogue import Verdict, load
-from pytest_oauthcontrols.configuration import FILE_NAME, Configuration, apply
-from pytest_oauthcontrols.configuration import load as load_configuration
-from pytest_oauthcontrols.document import DocumentError
-from pytest_oauthcontrols.evaluation import Finding, evaluate
-from pytest_oauthcontrols.model import Org, Seen
+from pytest_oauthcontrols.config.configuration import FILE_NAME, Configuration, apply
+from pytest_oauthcontrols.config.configuration import load as load_configuration
+from pytest_oauthcontrols.orgs.model import Org, Seen
+from pytest_oauthcontrols.rules.catalogue import Verdict, load
+from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
+from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .examples import Example
 

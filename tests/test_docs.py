@@ -19,9 +19,10 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pytest_oauthcontrols import session, sources
-from pytest_oauthcontrols.configuration import FILE_NAME
-from pytest_oauthcontrols.sources import org as live
+from pytest_oauthcontrols import sources
+from pytest_oauthcontrols.config.configuration import FILE_NAME
+from pytest_oauthcontrols.pytest_hooks import reading
+from pytest_oauthcontrols.sources.live import read as live
 
 from .examples import TAKEN_AT
 from .salesforce import Emulator, FakeOrg
@@ -61,7 +62,7 @@ def _orgs(monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
 @pytest.fixture
 def reader(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, _orgs: None) -> Reader:
     """Somebody who has metadata of an org, and a configuration that says how to log in."""
-    for module in (sources, live, session):
+    for module in (sources, live, reading):
         monkeypatch.setattr(module, "now", lambda: TAKEN_AT)
     monkeypatch.setenv("COLUMNS", "80")
     demo = PROJECT / "pytest_oauthcontrols" / "demo"

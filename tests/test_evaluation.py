@@ -21,11 +21,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_oauthcontrols.catalogue import Control, Verdict, load, parse_control
-from pytest_oauthcontrols.evaluation import READABLE, Finding, cases, evaluate
-from pytest_oauthcontrols.messages import describe, explain, plain
-from pytest_oauthcontrols.model import App, Org, Seen, Unreadable
-from pytest_oauthcontrols.settings import (
+from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     GLOBAL_OAUTH,
@@ -34,8 +30,12 @@ from pytest_oauthcontrols.settings import (
     OAUTH_POLICIES,
     ORG,
 )
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
+from pytest_oauthcontrols.reports.wording import describe, explain, plain
+from pytest_oauthcontrols.rules.catalogue import Control, Verdict, load, parse_control
+from pytest_oauthcontrols.rules.evaluation import READABLE, Finding, cases, evaluate
+from pytest_oauthcontrols.rules.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
 from pytest_oauthcontrols.sources import read
-from pytest_oauthcontrols.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
 
 from .examples import TAKEN_AT, Example, examples
 

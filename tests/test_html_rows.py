@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lxml import html
 
-from pytest_oauthcontrols import html as plugin
+from pytest_oauthcontrols.pytest_hooks import html_rows as plugin
 
 from .test_process import ACCEPTED, ATTESTED, app, configure, kept
 

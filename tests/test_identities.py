@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_oauthcontrols.reports import REPORTS
-from pytest_oauthcontrols.summary import reading
+from pytest_oauthcontrols.reports.terminal import reading
 
 from .salesforce import Emulator, FakeOrg, rest_error
 from .test_live import assignment, demo_files

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols.model import Absent, Org, Unreadable
-from pytest_oauthcontrols.sources import metadata_api, reader
-from pytest_oauthcontrols.sources.threads import Patience
+from pytest_oauthcontrols.orgs.model import Absent, Org, Unreadable
+from pytest_oauthcontrols.sources import reader
+from pytest_oauthcontrols.sources.live import metadata_api
+from pytest_oauthcontrols.sources.parallel import Patience
 
 from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files
 from .test_metadata import connected_app

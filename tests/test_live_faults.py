@@ -20,16 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from werkzeug import Response
 
-from pytest_oauthcontrols.assessment import SUITE_ID
-from pytest_oauthcontrols.catalogue import load
-from pytest_oauthcontrols.credentials import AccessToken
-from pytest_oauthcontrols.evaluation import cases, evaluate
-from pytest_oauthcontrols.messages import plain
-from pytest_oauthcontrols.settings import PERMISSIONS
-from pytest_oauthcontrols.sources import metadata_api, transport
-from pytest_oauthcontrols.sources.metadata import MAX_FILE
-from pytest_oauthcontrols.sources.org import read_org
-from pytest_oauthcontrols.sources.threads import Patience
+from pytest_oauthcontrols.config.credentials import AccessToken
+from pytest_oauthcontrols.decisions.assessment import SUITE_ID
+from pytest_oauthcontrols.orgs.metadata_types import PERMISSIONS
+from pytest_oauthcontrols.reports.wording import plain
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.sources.live import metadata_api, transport
+from pytest_oauthcontrols.sources.live.read import read_org
+from pytest_oauthcontrols.sources.parallel import Patience
+from pytest_oauthcontrols.sources.parser import MAX_FILE
 
 from .salesforce import (
     Answer,

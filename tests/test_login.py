@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from pytest_oauthcontrols.sources import salesforce_cli
+from pytest_oauthcontrols.sources.live import salesforce_cli
 
 from .salesforce import Emulator, FakeOrg, fault, oauth_error, raw
 from .test_bad_input import GOOD, GOOD_PATH, Outcome, outcome, run, usage_error
@@ -1339,7 +1339,7 @@ def test_no_progress_of_a_quiet_run(pytester: pytest.Pytester, org: FakeOrg) -> 
 
 
 WAITS = """
-from pytest_oauthcontrols.sources import metadata_api
+from pytest_oauthcontrols.sources.live import metadata_api
 metadata_api.FIRST_POLL = {}
 """
 """Lets the first look at a retrieve come sooner than for users."""

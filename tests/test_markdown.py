@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from lxml import html
 
-from pytest_oauthcontrols.catalogue import load
 from pytest_oauthcontrols.reports import markdown
+from pytest_oauthcontrols.rules.catalogue import load
 
 from .test_process import ACCEPTED, ATTESTED, app, configure, kept
 

@@ -15,11 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_oauthcontrols import snapshot, sources
-from pytest_oauthcontrols.catalogue import Verdict, load
-from pytest_oauthcontrols.evaluation import cases, evaluate
-from pytest_oauthcontrols.model import Absent, App, Org, Seen, Unreadable, Value
-from pytest_oauthcontrols.settings import (
+from pytest_oauthcontrols import sources
+from pytest_oauthcontrols.orgs import snapshot
+from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     GLOBAL_OAUTH,
@@ -27,10 +25,13 @@ from pytest_oauthcontrols.settings import (
     OAUTH,
     OAUTH_POLICIES,
 )
+from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Value
+from pytest_oauthcontrols.rules.catalogue import Verdict, load
+from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources.archive import read_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.directory import read_directory
-from pytest_oauthcontrols.sources.metadata import MetadataFile, SourceError, UnreadableFile, parse
+from pytest_oauthcontrols.sources.parser import MetadataFile, SourceError, UnreadableFile, parse
 
 CATALOGUE = load()
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)

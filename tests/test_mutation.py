@@ -18,11 +18,11 @@ import pytest
 import yaml
 from lxml import etree
 
-from pytest_oauthcontrols.catalogue import Control, Verdict, load
-from pytest_oauthcontrols.document import DocumentError
-from pytest_oauthcontrols.evaluation import Finding, evaluate
-from pytest_oauthcontrols.model import App, Seen, Subject, Unreadable, derive
-from pytest_oauthcontrols.settings import METADATA_TYPES, ORG, Field, fields_of
+from pytest_oauthcontrols.orgs.metadata_types import METADATA_TYPES, ORG, Field, fields_of
+from pytest_oauthcontrols.orgs.model import App, Seen, Subject, Unreadable, derive
+from pytest_oauthcontrols.rules.catalogue import Control, Verdict, load
+from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
+from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .examples import Example, documents, examples
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_oauthcontrols.catalogue import load
-from pytest_oauthcontrols.reports import plan
+from pytest_oauthcontrols.reports import csv_file
+from pytest_oauthcontrols.rules.catalogue import load
 
 from .test_process import ACCEPTED, app, configure, kept
 
@@ -129,7 +129,7 @@ def test_a_control_that_says_little_leaves_cells_empty() -> None:
     """A control without a page and without a remediation has a row all the same."""
     (control,) = (one for one in CATALOGUE.controls if one.id == "ca-pkce")
     bare = replace(control, page="", recommended="", threat="", remediation="", may_break="")
-    (row,) = read(plan.encode(document(), replace(CATALOGUE, controls=(bare,))))
+    (row,) = read(csv_file.encode(document(), replace(CATALOGUE, controls=(bare,))))
     assert (row["control"], row["remediation"], row["page"], row["owner"]) == ("ca-pkce", "", "", "jo")
 
 
@@ -184,7 +184,7 @@ def planted(said: str) -> str:
         row[key] = said
     row["evidence"][0] |= {"value": said, "source": said}
     row["waiver"] |= {"owner": said, "reason": said, "ticket": said}
-    return plan.encode(one, CATALOGUE).decode("utf-8-sig")
+    return csv_file.encode(one, CATALOGUE).decode("utf-8-sig")
 
 
 def harmless(content: str) -> None:

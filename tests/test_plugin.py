@@ -679,7 +679,7 @@ def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
             heavy = {"lxml", "simple_salesforce", "cryptography", "zeep", "requests"}
             assert not heavy & set(sys.modules)
             own = {name for name in sys.modules if name.startswith("pytest_oauthcontrols.")}
-            assert own == {"pytest_oauthcontrols.hooks", "pytest_oauthcontrols.plugin"}
+            assert own == {"pytest_oauthcontrols.pytest_hooks.hookspecs", "pytest_oauthcontrols.plugin"}
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from lxml import etree, html
 
-from pytest_oauthcontrols import snapshot
+from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 
 from .test_bad_input import outcome, usage_error

@@ -21,17 +21,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import html
 
-from pytest_oauthcontrols import baseline, decisions, document
-from pytest_oauthcontrols.assessment import Assessment
-from pytest_oauthcontrols.baseline import Baseline, Change, Earlier, Key, org_key
-from pytest_oauthcontrols.catalogue import load
-from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.decisions import Attestation, Decisions, Scope, Waiver
-from pytest_oauthcontrols.evaluation import shown_value
-from pytest_oauthcontrols.model import App, Org, Seen, Unreadable
-from pytest_oauthcontrols.predicates import PREDICATES
-from pytest_oauthcontrols.reports import audit, markdown, sarif
-from pytest_oauthcontrols.settings import (
+from pytest_oauthcontrols import yaml_entries
+from pytest_oauthcontrols.decisions import baseline, waivers
+from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.decisions.baseline import Baseline, Change, Earlier, Key, org_key
+from pytest_oauthcontrols.decisions.waivers import Attestation, Decisions, Scope, Waiver
+from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     METADATA_TYPES,
@@ -40,10 +35,16 @@ from pytest_oauthcontrols.settings import (
     Field,
     MetadataType,
 )
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
+from pytest_oauthcontrols.reports import audit, markdown, sarif
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.rules.evaluation import shown_value
+from pytest_oauthcontrols.rules.predicates import PREDICATES
+from pytest_oauthcontrols.rules.truth import Truth, greatest, negated
 from pytest_oauthcontrols.sources.archive import metadata_files, open_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
-from pytest_oauthcontrols.sources.metadata import Component, MetadataFile, SourceError, UnreadableFile, parse
-from pytest_oauthcontrols.truth import Truth, greatest, negated
+from pytest_oauthcontrols.sources.parser import Component, MetadataFile, SourceError, UnreadableFile, parse
 
 CATALOGUE = load()
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -646,14 +647,14 @@ def test_any_document_is_read_or_refused_with_its_line(text: str) -> None:
     """Whatever a file says, it is a mapping whose keys stand in their lines, or an error names a line of the file."""
     lines = re.split("\r\n|[\n\r\x85\u2028\u2029]", text)
     try:
-        found = document.parse(text, "my.yaml")
-    except document.DocumentError as error:
+        found = yaml_entries.parse(text, "my.yaml")
+    except yaml_entries.DocumentError as error:
         named = re.match(r"my\.yaml:([0-9]+): .", str(error), re.DOTALL)
         assert named is not None
         # What is missing at the end is missing below the last line.
         assert 1 <= int(named[1]) <= len(lines) + 1
         return
-    assert isinstance(found, document.Entry)
+    assert isinstance(found, yaml_entries.Entry)
 
 
 KEYS = st.from_regex(r"[a-z]{1,8}", fullmatch=True).filter(
@@ -674,7 +675,7 @@ SAID = st.recursive(
 def test_a_document_says_what_was_written(said: dict[str, Any], flow: bool) -> None:
     """A mapping reads back as it was, and each of its keys knows the line in which it stands."""
     text = yaml.safe_dump(said, default_flow_style=flow or None, allow_unicode=True)
-    found = document.parse(f"# first\n{text}", "my.yaml")
+    found = yaml_entries.parse(f"# first\n{text}", "my.yaml")
     assert found == said
     lines = f"# first\n{text}".split("\n")
     for entry in _entries(found):
@@ -684,9 +685,12 @@ def test_a_document_says_what_was_written(said: dict[str, Any], flow: bool) -> N
             assert str(entry.error("why", key)) == f"my.yaml:{line}: why"
 
 
-def _entries(said: Any) -> list[document.Entry]:
+def _entries(said: Any) -> list[yaml_entries.Entry]:
     inner = said.values() if isinstance(said, dict) else said if isinstance(said, list) else ()
-    return [*([said] if isinstance(said, document.Entry) else []), *(entry for one in inner for entry in _entries(one))]
+    return [
+        *([said] if isinstance(said, yaml_entries.Entry) else []),
+        *(entry for one in inner for entry in _entries(one)),
+    ]
 
 
 # What was decided, on its way to the workers
@@ -724,7 +728,7 @@ DECISIONS = st.builds(
 @settings(max_examples=150, deadline=None)
 def test_what_was_decided_reaches_the_workers(decided: Decisions) -> None:
     """Decisions come back as they were, whatever texts are in them."""
-    assert decisions.decode(decisions.encode(decided)) == decided
+    assert waivers.decode(waivers.encode(decided)) == decided
 
 
 # Truth

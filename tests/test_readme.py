@@ -9,18 +9,19 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
-from pytest_oauthcontrols import hooks, plugin
-from pytest_oauthcontrols.catalogue import load
-from pytest_oauthcontrols.conditions import _OPERATORS, compile_condition
-from pytest_oauthcontrols.configuration import FILE_NAME
-from pytest_oauthcontrols.configuration import load as load_configuration
-from pytest_oauthcontrols.credentials import Credentials, JwtBearerFile
-from pytest_oauthcontrols.document import parse
-from pytest_oauthcontrols.model import App, Org
-from pytest_oauthcontrols.predicates import PREDICATES
-from pytest_oauthcontrols.selection import FRAMEWORKS
-from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP
-from pytest_oauthcontrols.sources.refusals import Refusal, explain
+from pytest_oauthcontrols import plugin
+from pytest_oauthcontrols.config.configuration import FILE_NAME
+from pytest_oauthcontrols.config.configuration import load as load_configuration
+from pytest_oauthcontrols.config.credentials import Credentials, JwtBearerFile
+from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP
+from pytest_oauthcontrols.orgs.model import App, Org
+from pytest_oauthcontrols.pytest_hooks import hookspecs
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.conditions import _OPERATORS, compile_condition
+from pytest_oauthcontrols.rules.predicates import PREDICATES
+from pytest_oauthcontrols.rules.selection import FRAMEWORKS
+from pytest_oauthcontrols.sources.live.errors import Refusal, explain
+from pytest_oauthcontrols.yaml_entries import parse
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "pytest_oauthcontrols"
@@ -150,16 +151,16 @@ def test_vocabulary_is_complete() -> None:
 def test_hooks_and_frameworks_are_complete() -> None:
     """Every hook and every framework is explained."""
     shown = [cell.partition("(")[0] for cell in _first_cells(EXTENDING, "hook")]
-    assert shown == [name for name in vars(hooks) if name.startswith("pytest_oauth")]
+    assert shown == [name for name in vars(hookspecs) if name.startswith("pytest_oauth")]
     assert _first_cells(CONTROLS, "framework") == list(FRAMEWORKS)
 
 
 def test_imports_point_one_way() -> None:
-    """The table has all modules; each imports from its own row and those above, and only the last imports pytest."""
+    """The table has all packages; each imports from its own row and those above, and only the last imports pytest."""
     text = (DOCS / "8-how-it-works.md").read_text("utf-8")
     rows = [
-        re.findall(r"`(\w+)`", row)
-        for row in text.partition("\n| what | modules |\n")[2].partition("\n\n")[0].split("\n")
+        re.findall(r"`(\w+)`", row.split("|")[1])
+        for row in text.partition("\n| package | what is in it |\n")[2].partition("\n\n")[0].split("\n")
     ][1:]
     row_of = {module: number for number, row in enumerate(rows) for module in row}
     found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py"): path for path in PACKAGE.glob("*")}

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pytest_oauthcontrols.acceptance import Accepted
-from pytest_oauthcontrols.baseline import SCHEMA as FORMAT
-from pytest_oauthcontrols.baseline import Change
-from pytest_oauthcontrols.catalogue import Verdict
-from pytest_oauthcontrols.configuration import GATES
-from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.model import _ENVIRONMENTS
-from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP
+from pytest_oauthcontrols.config.configuration import GATES
+from pytest_oauthcontrols.decisions.baseline import SCHEMA as FORMAT
+from pytest_oauthcontrols.decisions.baseline import Change
+from pytest_oauthcontrols.decisions.gate import Accepted
+from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP
+from pytest_oauthcontrols.orgs.model import _ENVIRONMENTS
+from pytest_oauthcontrols.rules.catalogue import Verdict
+from pytest_oauthcontrols.rules.cvss import Severity
 
 from .salesforce import Emulator
 from .test_bad_input import folder

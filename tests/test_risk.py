@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols.catalogue import Control, load, parse_control
-from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.document import DocumentError
-from pytest_oauthcontrols.evaluation import Finding
-from pytest_oauthcontrols.model import Absent, Org, Seen, Unreadable
-from pytest_oauthcontrols.predicates import PREDICATES
-from pytest_oauthcontrols.risk import in_context, seen
-from pytest_oauthcontrols.settings import ORG
-from pytest_oauthcontrols.truth import (
+from pytest_oauthcontrols.orgs.metadata_types import ORG
+from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Unreadable
+from pytest_oauthcontrols.rules.catalogue import Control, load, parse_control
+from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.rules.predicates import PREDICATES
+from pytest_oauthcontrols.rules.risk import in_context, seen
+from pytest_oauthcontrols.rules.truth import (
     BY_HAND,
     FALSE,
     FALSE_BY_DEFAULT,
@@ -27,6 +26,7 @@ from pytest_oauthcontrols.truth import (
     UNKNOWN,
     Truth,
 )
+from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .examples import Example
 

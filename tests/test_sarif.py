@@ -20,9 +20,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from jsonschema import Draft4Validator
 
-from pytest_oauthcontrols.evaluation import READABLE
 from pytest_oauthcontrols.reports import sarif
 from pytest_oauthcontrols.reports.sarif import _Root
+from pytest_oauthcontrols.rules.evaluation import READABLE
 
 from .salesforce import Emulator, FakeOrg
 from .test_bad_input import folder

@@ -19,16 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from pytest_oauthcontrols.catalogue import load
-from pytest_oauthcontrols.configuration import CLIENT_TYPES, CRITICALITIES, FILE_NAME, GATES, PURPOSES
-from pytest_oauthcontrols.configuration import load as load_configuration
-from pytest_oauthcontrols.credentials import _METHODS
-from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.document import DocumentError
-from pytest_oauthcontrols.evaluation import READABLE
-from pytest_oauthcontrols.selection import FRAMEWORKS
-from pytest_oauthcontrols.settings import _SCOPE_BY_ALIAS, ORG, SCOPES
+from pytest_oauthcontrols.config.configuration import CLIENT_TYPES, CRITICALITIES, FILE_NAME, GATES, PURPOSES
+from pytest_oauthcontrols.config.configuration import load as load_configuration
+from pytest_oauthcontrols.config.credentials import _METHODS
+from pytest_oauthcontrols.orgs.metadata_types import _SCOPE_BY_ALIAS, ORG, SCOPES
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.sources import DEMO
+from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .test_configuration import BAD
 from .test_login import ACCESS_TOKEN, BAD_LOGINS, CLIENT, KEY, KEY_FILE, PASSWORD

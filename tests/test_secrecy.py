@@ -31,18 +31,20 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from werkzeug import Response
 
-from pytest_oauthcontrols import credentials, snapshot, sources
-from pytest_oauthcontrols.catalogue import load as load_catalogue
-from pytest_oauthcontrols.configuration import load
-from pytest_oauthcontrols.model import Org
-from pytest_oauthcontrols.progress import Progress
-from pytest_oauthcontrols.session import assessment_key
-from pytest_oauthcontrols.sources import transport
-from pytest_oauthcontrols.sources.login import Session
-from pytest_oauthcontrols.sources.refusals import Refusal
-from pytest_oauthcontrols.sources.salesforce_cli import Failure, Target
-from pytest_oauthcontrols.sources.threads import Patience, read_together
-from pytest_oauthcontrols.sources.transport import Transport
+from pytest_oauthcontrols import sources
+from pytest_oauthcontrols.config import credentials
+from pytest_oauthcontrols.config.configuration import load
+from pytest_oauthcontrols.orgs import snapshot
+from pytest_oauthcontrols.orgs.model import Org
+from pytest_oauthcontrols.pytest_hooks.progress import Progress
+from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
+from pytest_oauthcontrols.rules.catalogue import load as load_catalogue
+from pytest_oauthcontrols.sources.live import transport
+from pytest_oauthcontrols.sources.live.errors import Refusal
+from pytest_oauthcontrols.sources.live.login import Session
+from pytest_oauthcontrols.sources.live.salesforce_cli import Failure, Target
+from pytest_oauthcontrols.sources.live.transport import Transport
+from pytest_oauthcontrols.sources.parallel import Patience, read_together
 
 from .salesforce import (
     ACTIONS,

@@ -23,13 +23,14 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_oauthcontrols import reporting, snapshot
-from pytest_oauthcontrols.assessment import Assessment
-from pytest_oauthcontrols.messages import explain
-from pytest_oauthcontrols.model import App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.orgs import snapshot
+from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.pytest_hooks import reporter
 from pytest_oauthcontrols.reports import results
-from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
-from pytest_oauthcontrols.summary import reading, summary
+from pytest_oauthcontrols.reports.terminal import reading, summary
+from pytest_oauthcontrols.reports.wording import explain
 
 from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files, page, rest_error
 from .test_bad_input import BAD_PATH, GOOD, GOOD_PATH, Outcome, folder, outcome, run, usage_error
@@ -443,7 +444,7 @@ def assess(content: bytes) -> str:
     findings = [(case.node_id, case.finding) for case in assessment.cases]
     said = [reading(org), *summary(assessment, [finding for _, finding in findings])]
     said += [explain(finding) for _, finding in findings]
-    said += [str(one) for _, finding in findings for one in reporting.properties(finding)]
+    said += [str(one) for _, finding in findings for one in reporter.properties(finding)]
     snapshot.encode([org])
     return "\n".join(said) + results.encode(results.document(assessment, findings), CATALOGUE).decode()
 
@@ -630,16 +631,16 @@ def test_distributed_run_writes_once(pytester: pytest.Pytester, salesforce: Emul
     pytester.makeconftest(
         """
         import os
-        from pytest_oauthcontrols import output
+        from pytest_oauthcontrols.reports import writing
 
-        whole = output.write
+        whole = writing.write
 
         def write(path, content):
             with open("writes.txt", "a") as log:
                 log.write(f"{path.name}\\n")
             whole(path, content)
 
-        output.write = write
+        writing.write = write
         """
     )
     arguments = ("--sf-org=env", "--sf-json=results.json", "--sf-snapshot=kept", "--tb=no", "-n2")

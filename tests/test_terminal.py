@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols.evaluation import cases, evaluate
-from pytest_oauthcontrols.messages import explain
 from pytest_oauthcontrols.reports import REPORTS
+from pytest_oauthcontrols.reports.terminal import Line
+from pytest_oauthcontrols.reports.wording import explain
+from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources import read
-from pytest_oauthcontrols.summary import Line
 
 from .test_metadata import CATALOGUE
 from .test_process import ACCEPTED, app, configure, kept

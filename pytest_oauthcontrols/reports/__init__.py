@@ -10,9 +10,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from pytest_oauthcontrols.baseline import FAILING
-from pytest_oauthcontrols.catalogue import Catalogue
-from pytest_oauthcontrols.cvss import Severity
+from pytest_oauthcontrols.decisions.baseline import FAILING
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.cvss import Severity
 
 Document = dict[str, Any]
 Encode = Callable[[Document, Catalogue], bytes]
@@ -33,7 +33,7 @@ REPORTS = {
     "--sf-json": "results",
     "--sf-report": "audit",
     "--sf-sarif": "sarif",
-    "--sf-csv": "plan",
+    "--sf-csv": "csv_file",
     "--sf-markdown": "markdown",
 }
 """Option to the module of the report that it asks for."""

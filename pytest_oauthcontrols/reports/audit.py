@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
-from pytest_oauthcontrols.assessment import SUITE_ID
-from pytest_oauthcontrols.baseline import Change, org_key
-from pytest_oauthcontrols.catalogue import Catalogue, Clause, Control, Verdict
-from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.evaluation import READABLE, capitalised
-from pytest_oauthcontrols.messages import plain
+from pytest_oauthcontrols.decisions.assessment import SUITE_ID
+from pytest_oauthcontrols.decisions.baseline import Change, org_key
+from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
 from pytest_oauthcontrols.reports import Document, failing
-from pytest_oauthcontrols.settings import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
-from pytest_oauthcontrols.summary import differing
+from pytest_oauthcontrols.reports.terminal import differing
+from pytest_oauthcontrols.reports.wording import plain
+from pytest_oauthcontrols.rules.catalogue import Catalogue, Clause, Control, Verdict
+from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.rules.evaluation import READABLE, capitalised
 
 Row = dict[str, Any]
 

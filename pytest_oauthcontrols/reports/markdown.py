@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from pytest_oauthcontrols.acceptance import Accepted
-from pytest_oauthcontrols.baseline import Change
-from pytest_oauthcontrols.catalogue import Catalogue, Verdict
-from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.messages import plain
+from pytest_oauthcontrols.decisions.baseline import Change
+from pytest_oauthcontrols.decisions.gate import Accepted
 from pytest_oauthcontrols.reports import Document, by_score, failing
-from pytest_oauthcontrols.summary import differing, worst_first
+from pytest_oauthcontrols.reports.terminal import differing, worst_first
+from pytest_oauthcontrols.reports.wording import plain
+from pytest_oauthcontrols.rules.catalogue import Catalogue, Verdict
+from pytest_oauthcontrols.rules.cvss import Severity
 
 _FINDINGS = 20
 _APPS = 10

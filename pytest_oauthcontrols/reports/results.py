@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from pytest_oauthcontrols.acceptance import acceptance, waiver_of
-from pytest_oauthcontrols.assessment import Assessment
-from pytest_oauthcontrols.baseline import SCHEMA
-from pytest_oauthcontrols.catalogue import Catalogue
-from pytest_oauthcontrols.decisions import Attestation, Waiver
-from pytest_oauthcontrols.drift import change_of, gone, known_as, since
-from pytest_oauthcontrols.evaluation import Finding, shown_value
-from pytest_oauthcontrols.model import Absent, Org, Seen, Setting
+from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.decisions.baseline import SCHEMA
+from pytest_oauthcontrols.decisions.comparison import change_of, gone, known_as, since
+from pytest_oauthcontrols.decisions.gate import acceptance, waiver_of
+from pytest_oauthcontrols.decisions.stale import Notice, notices
+from pytest_oauthcontrols.decisions.waivers import Attestation, Waiver
+from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Setting
 from pytest_oauthcontrols.reports import Document
-from pytest_oauthcontrols.review import Notice, notices
-from pytest_oauthcontrols.risk import in_context
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.evaluation import Finding, shown_value
+from pytest_oauthcontrols.rules.risk import in_context
 
 DISTRIBUTION = "pytest-oauthcontrols"
 

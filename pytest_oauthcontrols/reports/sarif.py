@@ -17,15 +17,15 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from pytest_oauthcontrols.baseline import Change, org_key
-from pytest_oauthcontrols.catalogue import Catalogue, Control
-from pytest_oauthcontrols.credentials import is_path
-from pytest_oauthcontrols.cvss import Severity
-from pytest_oauthcontrols.evaluation import READABLE
-from pytest_oauthcontrols.messages import plain
+from pytest_oauthcontrols.config.credentials import is_path
+from pytest_oauthcontrols.decisions.baseline import Change, org_key
 from pytest_oauthcontrols.reports import Document, failing
-from pytest_oauthcontrols.sources.metadata import is_metadata
-from pytest_oauthcontrols.sources.metadata_api import SOURCE
+from pytest_oauthcontrols.reports.wording import plain
+from pytest_oauthcontrols.rules.catalogue import Catalogue, Control
+from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.sources.live.metadata_api import SOURCE
+from pytest_oauthcontrols.sources.parser import is_metadata
 
 MAX_RESULTS = 25_000
 """Results of the largest file that GitHub takes; it refuses one with more."""

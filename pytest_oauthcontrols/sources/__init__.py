@@ -9,8 +9,7 @@ from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from pytest_oauthcontrols import snapshot
-from pytest_oauthcontrols.credentials import (
+from pytest_oauthcontrols.config.credentials import (
     ENVIRONMENT,
     Credentials,
     Login,
@@ -19,10 +18,11 @@ from pytest_oauthcontrols.credentials import (
     from_environment,
     is_path,
 )
-from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.orgs import snapshot
+from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.sources.assembly import Origin, now
-from pytest_oauthcontrols.sources.metadata import SourceError
-from pytest_oauthcontrols.sources.threads import Patience, Reader, Say
+from pytest_oauthcontrols.sources.parallel import Patience, Reader, Say
+from pytest_oauthcontrols.sources.parser import SourceError
 
 __all__ = ["DEMO", "SourceError", "is_live", "is_path", "read", "reader"]
 
@@ -75,7 +75,7 @@ def _read_named(name: str, value: str, base: Path, say: Say) -> Org:
 
 def _read_live(value: str, said: Credentials, patience: Patience, say: Say) -> Org:
     # Heavy, and of no use where files are read.
-    from pytest_oauthcontrols.sources.org import read_org
+    from pytest_oauthcontrols.sources.live.read import read_org
 
     return read_org(value, said, patience, say)
 

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
-from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
+from pytest_oauthcontrols.sources.parser import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 MAX_MEMBERS = 100_000
 """Members of the largest archive that is read; a retrieve has 10,000 at most."""

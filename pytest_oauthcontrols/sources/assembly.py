@@ -12,9 +12,16 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pytest_oauthcontrols.model import MANAGED, App, Org, Seen, Unreadable, derive
-from pytest_oauthcontrols.settings import CONNECTED_APP, GLOBAL_OAUTH, METADATA_TYPES, OAUTH_TYPES, ORG, POLICIES
-from pytest_oauthcontrols.sources.metadata import (
+from pytest_oauthcontrols.orgs.metadata_types import (
+    CONNECTED_APP,
+    GLOBAL_OAUTH,
+    METADATA_TYPES,
+    OAUTH_TYPES,
+    ORG,
+    POLICIES,
+)
+from pytest_oauthcontrols.orgs.model import MANAGED, App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.sources.parser import (
     FILE_TYPES,
     Component,
     MetadataFile,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from pytest_oauthcontrols.model import Org
+from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
-from pytest_oauthcontrols.sources.metadata import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
+from pytest_oauthcontrols.sources.parser import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 
 def read_directory(folder: Path, origin: Origin) -> Org:

@@ -1,0 +1,1 @@
+"""What follows from findings: waivers, attestations, baseline, gate."""

@@ -1,0 +1,1 @@
+"""What was read of an org: its apps and settings, in no file and on no network."""

@@ -1,0 +1,1 @@
+"""What pytest calls: the only package that imports it, beside the entry point."""

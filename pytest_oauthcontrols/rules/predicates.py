@@ -1,0 +1,337 @@
+"""Conditions that the vocabulary of `conditions` cannot say, because settings interact or a value has to be understood.
+
+A control names them as `predicate: NAME`. Each returns whether it holds and the settings that it looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import warnings
+from collections.abc import Callable, Sequence
+
+from pytest_oauthcontrols.orgs.metadata_types import (
+    CONNECTED_APP,
+    EXTERNAL_CLIENT_APP,
+    OAUTH,
+    OAUTH_POLICIES,
+    is_certificate_name,
+)
+from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.rules.truth import FALSE, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth, untold
+
+Ruling = tuple[Truth, Sequence[Setting]]
+Predicate = Callable[["App | None", Org], Ruling]
+
+SAML_POLICIES = "ExtlClntAppSamlConfigurablePolicies"
+
+
+def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
+    """The connected app's certificate is valid on the day of the reading.
+
+    A certificate that is only named counts, and its expiry is said not to be visible.
+    """
+    assert app is not None
+    certificate = app.setting("oauthConfig.certificate", "ConnectedApp")
+    if not isinstance(certificate, Seen):
+        return (FALSE, [certificate]) if isinstance(certificate, Absent) else _cannot_tell(certificate)
+    text = str(certificate.value)
+    if is_certificate_name(text):
+        return TRUE, [certificate._replace(shown=f"the certificate named {text}, whose expiry is not visible")]
+    # Few orgs have certificates, and cryptography takes longer to import than all of this package.
+    from cryptography import x509
+
+    try:
+        with warnings.catch_warnings():
+            # Certificates in use break rules that have nothing to do with their expiry, as that on serial numbers.
+            warnings.simplefilter("ignore")
+            if "-----BEGIN" in text:
+                parsed = x509.load_pem_x509_certificate(text.encode())
+            else:
+                parsed = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
+            last_day = parsed.not_valid_after_utc.date()
+    except (ValueError, x509.InvalidVersion):
+        reason = f"{certificate.name} is neither a certificate that can be parsed nor a certificate's name"
+        return _cannot_tell(Unreadable(certificate.name, reason))
+    expired = org.day > last_day
+    shown = f"a certificate that {'expired on' if expired else 'is valid until'} {last_day}"
+    return truth(not expired), [certificate._replace(shown=shown)]
+
+
+def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
+    """Every scope is on the allowlist that the user declared for the app; true where none was declared."""
+    assert app is not None
+    allowed = app.settings.get("declared.allowed_scopes")
+    if not isinstance(allowed, Seen):
+        return TRUE, []
+    scopes = _scopes(app)
+    if not isinstance(scopes, Seen):
+        return _cannot_tell(scopes, allowed)
+    return truth(set(_listed(scopes)) <= set(_listed(allowed))), [scopes, allowed]
+
+
+def _scopes(app: App) -> Setting:
+    if app.kind == CONNECTED_APP:
+        return app.setting("oauthConfig.scopes", "ConnectedApp")
+    return app.setting(f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
+
+
+def _cannot_tell(*settings: Setting) -> Ruling:
+    """Return that a condition cannot be told for want of settings; one that is absent tells nothing."""
+    seen = [one.as_unreadable() if isinstance(one, Absent) else one for one in settings]
+    return untold(all(one.manual for one in seen if isinstance(one, Unreadable))), seen
+
+
+def _listed(setting: Seen) -> tuple[str, ...]:
+    """Return the values of a setting that is a list."""
+    assert isinstance(setting.value, tuple)
+    return setting.value
+
+
+_LOGOUT_URLS = {
+    CONNECTED_APP: {
+        "oauthConfig.singleLogoutUrl": "ConnectedApp",
+        "oauthPolicy.singleLogoutUrl": "ConnectedApp",
+        "samlConfig.samlSloUrl": "ConnectedApp",
+    },
+    EXTERNAL_CLIENT_APP: {
+        f"{OAUTH}.singleLogoutUrl": OAUTH,
+        f"{OAUTH_POLICIES}.singleLogoutUrl": OAUTH_POLICIES,
+        f"{SAML_POLICIES}.singleLogoutUrl": SAML_POLICIES,
+    },
+}
+"""Kind of app to the settings that can hold its single logout URL, each with its component."""
+
+
+def _logout_url(app: App) -> Setting:
+    """Return the app's single logout URL, or why it is not known to have one."""
+    urls = [
+        app.setting(name, component)
+        for name, component in _LOGOUT_URLS[app.kind].items()
+        if component in app.read or component in app.unread
+    ]
+    # One that was seen goes first, one that cannot be told second.
+    return min(urls, key=lambda url: (Seen, Unreadable, Absent).index(type(url)))
+
+
+def _signs_on(app: App) -> bool | None:
+    """Tell whether people sign on through the app; None if that cannot be told."""
+    if not app.readable:
+        return None
+    scopes = _scopes(app)
+    if app.kind == CONNECTED_APP:
+        saml = app.setting("samlConfig", "ConnectedApp")
+    else:
+        saml = Seen("saml", True, app.source) if SAML_POLICIES in app.read else Absent("saml", app.source)
+    if isinstance(saml, Seen) or (isinstance(scopes, Seen) and "OpenID" in _listed(scopes)):
+        return True
+    if SAML_POLICIES in app.unread:
+        return None
+    if isinstance(scopes, Seen):
+        return False
+    return False if _is_without_oauth(app) else None
+
+
+def _sign_on_untold(app: App) -> Unreadable:
+    return Unreadable(app.name, f"whether {app.name} signs users on cannot be told", app.out_of_reach)
+
+
+def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
+    """People sign on through at least one app of the org (SAML, or the OpenID scope)."""
+    verdicts = {one: _signs_on(one) for one in org.apps}
+    seen: list[Setting] = [
+        Seen("apps that sign users on", tuple(one.name for one in org.apps if verdicts[one]), org.location)
+    ]
+    seen += [_sign_on_untold(one) for one in org.apps if verdicts[one] is None]
+    if True in verdicts.values():
+        return TRUE, seen
+    untellable = [one for one in org.apps if verdicts[one] is None]
+    return untold(all(one.out_of_reach for one in untellable)) if untellable else FALSE, seen
+
+
+def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
+    """Every app that signs users on has a single logout URL."""
+    found: Truth = TRUE
+    seen: list[Setting] = []
+    for one in org.apps:
+        signs_on = _signs_on(one)
+        if signs_on is None:
+            found = min(found, untold(one.out_of_reach))
+            seen.append(_sign_on_untold(one))
+        elif signs_on:
+            url = _logout_url(one)
+            name = f"{one.name}: single logout URL"
+            if isinstance(url, Unreadable):
+                found = min(found, UNKNOWN)
+                seen.append(url._replace(name=name))
+            else:
+                found = min(found, truth(isinstance(url, Seen)))
+                seen.append(Seen(name, str(url.value) if isinstance(url, Seen) else "none", one.source))
+    return found, seen
+
+
+_POLICY = re.compile(
+    r"(infinite|zero)|(specific_(?:lifetime|inactivity)):([0-9]{1,9}):(hours|days|months)", re.IGNORECASE
+)
+_HOURS = {"hours": 1, "days": 24, "months": 24 * 30}
+_NINETY_DAYS = 24 * 90
+_POLICY_PARTS = ("refreshTokenPolicyType", "refreshTokenValidityPeriod", "refreshTokenValidityUnit")
+
+
+def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
+    """A refresh token of the app lives for 90 days at most, however much it is used."""
+    assert app is not None
+    return _refresh_tokens_expire_within(_NINETY_DAYS, app)
+
+
+def refresh_tokens_expire_within_24_hours(app: App | None, org: Org) -> Ruling:
+    """A refresh token of the app lives for 24 hours at most, however much it is used."""
+    assert app is not None
+    return _refresh_tokens_expire_within(24, app)
+
+
+def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
+    if app.kind == CONNECTED_APP:
+        policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
+        if not isinstance(policy, Seen):
+            if isinstance(policy, Absent):
+                return FALSE, [policy._replace(default="infinite", since=49)]
+            return _cannot_tell(policy)
+        match = _POLICY.fullmatch(str(policy.value).strip())
+        kind, period, unit = (match[1] or match[2], match[3], match[4]) if match else ("", None, None)
+        return _expires_within(hours, kind, period, unit), [policy]
+    parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
+    if isinstance(parts[0], Absent):
+        return _cannot_tell(parts[0])
+    if any(isinstance(part, Unreadable) for part in parts):
+        return _cannot_tell(*parts)
+    kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
+    return _expires_within(hours, kind or "", period, unit), parts
+
+
+def _expires_within(hours: int, kind: str, period: str | None, unit: str | None) -> Truth:
+    if kind.lower() == "zero":
+        return TRUE
+    if kind.lower() not in ("specific_lifetime", "specificlifetime") or period is None or unit is None:
+        return FALSE
+    return truth(unit.lower() in _HOURS and 0 <= int(period) * _HOURS[unit.lower()] <= hours)
+
+
+def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
+    """Every app that users hold tokens of is installed in the org; tokens name apps by their labels."""
+    authorised, installed = (
+        org.setting("OauthToken.AppName", "OauthToken"),
+        org.setting("InstalledApps.Label", "InstalledApps"),
+    )
+    if not isinstance(authorised, Seen) or not isinstance(installed, Seen):
+        return _cannot_tell(authorised, installed)
+    missing = tuple(name for name in _listed(authorised) if name not in _listed(installed))
+    ambiguous = tuple(name for name in _listed(authorised) if _listed(installed).count(name) > 1)
+    seen: list[Setting] = [authorised._replace(name="authorised, not installed", value=missing)]
+    if ambiguous:
+        seen.append(installed._replace(name="labels of several apps", value=ambiguous))
+    return truth(not missing), seen
+
+
+def no_app_has_full_access(app: App | None, org: Org) -> Ruling:
+    """No app of the org has the scope for full access; where no app has OAuth, that cannot be told."""
+    return _holds_of_every_app(org, _lacks_full_access)
+
+
+def _lacks_full_access(app: App | None, org: Org) -> Ruling:
+    assert app is not None
+    scopes = _scopes(app)
+    if isinstance(scopes, Seen):
+        return truth("Full" not in _listed(scopes)), [scopes]
+    if isinstance(scopes, Absent) and app.kind == CONNECTED_APP:
+        return TRUE, [scopes]
+    return _cannot_tell(scopes)
+
+
+def every_app_enforces_ip_restrictions(app: App | None, org: Org) -> Ruling:
+    """Every app of the org enforces IP restrictions; where no app has OAuth, that cannot be told."""
+    return _holds_of_every_app(org, _enforces_ip_restrictions)
+
+
+def _enforces_ip_restrictions(app: App | None, org: Org) -> Ruling:
+    assert app is not None
+    if app.kind == CONNECTED_APP:
+        relaxation = app.setting("oauthPolicy.ipRelaxation", "ConnectedApp")
+        if isinstance(relaxation, Absent):
+            if org.api_version is not None and org.api_version < _SINCE:
+                return _cannot_tell(relaxation)
+            # A file of an older API version leaves out any value, not only the documented default.
+            found = TRUE_BY_DEFAULT if org.api_version is None else TRUE
+            return found, [relaxation._replace(default="ENFORCE", since=_SINCE)]
+    else:
+        relaxation = app.setting(f"{OAUTH_POLICIES}.ipRelaxationPolicyType", OAUTH_POLICIES)
+    if not isinstance(relaxation, Seen):
+        return _cannot_tell(relaxation)
+    return truth(str(relaxation.value).lower() == "enforce"), [relaxation]
+
+
+_SINCE = 49
+"""First API version that has the OAuth policies of connected apps."""
+
+
+def refresh_tokens_of_every_app_expire_within_90_days(app: App | None, org: Org) -> Ruling:
+    """Refresh tokens of every app live for 90 days at most; where no app has OAuth, that cannot be told."""
+    return _holds_of_every_app(org, refresh_tokens_expire_within_90_days)
+
+
+def _holds_of_every_app(org: Org, predicate: Predicate) -> Ruling:
+    """Return whether a predicate holds of every app with OAuth, with what was seen of those apps that decide it.
+
+    It cannot be told while any app is unread, nor where there is no app to tell it of.
+    """
+    rulings = [_of_one_app(one, org, predicate) for one in org.apps if not _is_without_oauth(one)]
+    if org.problems or not rulings:
+        reason = org.problems[0] if org.problems else "no app of the org is seen to have OAuth settings"
+        rulings.append(_cannot_tell(Unreadable("apps with OAuth settings", reason)))
+    least = min(found for found, _ in rulings)
+    return least, [setting for found, seen in rulings if found == least for setting in seen]
+
+
+def _is_without_oauth(app: App) -> bool:
+    oauth = app.settings.get("oauth")
+    return app.readable and isinstance(oauth, Seen) and not oauth.value
+
+
+def _of_one_app(app: App, org: Org, predicate: Predicate) -> Ruling:
+    """Return what a predicate says of an app, with settings that name the app."""
+    if not app.readable:
+        return _cannot_tell(Unreadable(app.name, f"the app {app.name} could not be read", app.out_of_reach))
+    oauth = app.settings["oauth"]
+    found, seen = predicate(app, org) if isinstance(oauth, Seen) else _cannot_tell(oauth)
+    return found, [setting._replace(name=f"{app.name}: {setting.name}") for setting in seen]
+
+
+PREDICATES: dict[str, Predicate] = {
+    predicate.__name__: predicate
+    for predicate in (
+        certificate_has_not_expired,
+        scopes_are_allowed,
+        an_app_signs_users_on,
+        every_such_app_has_single_logout,
+        refresh_tokens_expire_within_90_days,
+        refresh_tokens_expire_within_24_hours,
+        every_authorised_app_is_installed,
+        no_app_has_full_access,
+        every_app_enforces_ip_restrictions,
+        refresh_tokens_of_every_app_expire_within_90_days,
+    )
+}
+"""What a control can name."""
+
+OF_ONE_APP = {
+    certificate_has_not_expired.__name__: (CONNECTED_APP,),
+    **{
+        predicate.__name__: (CONNECTED_APP, EXTERNAL_CLIENT_APP)
+        for predicate in (
+            scopes_are_allowed,
+            refresh_tokens_expire_within_90_days,
+            refresh_tokens_expire_within_24_hours,
+        )
+    },
+}
+"""Predicates that look at the app, to the kinds of app that they know; the others look at the whole org."""
