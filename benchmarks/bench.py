@@ -34,7 +34,8 @@ from lxml import etree
 from pytest_oauthcontrols.config.credentials import AccessToken
 from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.orgs.model import Org
-from pytest_oauthcontrols.rules.catalogue import Verdict, load
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources.assembly import Origin, now
 from pytest_oauthcontrols.sources.directory import read_directory

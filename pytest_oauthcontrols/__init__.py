@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from pytest_oauthcontrols.config.tailoring import load_control
     from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Unverifiable
     from pytest_oauthcontrols.pytest_hooks.stating import state
-    from pytest_oauthcontrols.rules.catalogue import Control, Verdict
+    from pytest_oauthcontrols.rules.control import Control, Verdict
     from pytest_oauthcontrols.rules.cvss import Severity
-    from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
+    from pytest_oauthcontrols.rules.evaluation import evaluate
+    from pytest_oauthcontrols.rules.finding import Finding
 
 __all__ = [
     "Absent",

@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_oauthcontrols.orgs.model import App, Org
-    from pytest_oauthcontrols.rules.catalogue import Control
+    from pytest_oauthcontrols.rules.control import Control
 
 _MARKERS = (
     "control(id, severity, cvss, name, remediation, ...): what the test is a case of, or states (pytest-oauthcontrols)",

@@ -6,9 +6,11 @@ import pytest
 
 from pytest_oauthcontrols.decisions.gate import acceptance
 from pytest_oauthcontrols.orgs.model import App, Org
-from pytest_oauthcontrols.reports.wording import explain, plain, title
-from pytest_oauthcontrols.rules.catalogue import Control, Verdict
-from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
+from pytest_oauthcontrols.reports.wording import explain, title
+from pytest_oauthcontrols.rules.control import Control, Verdict
+from pytest_oauthcontrols.rules.evaluation import evaluate
+from pytest_oauthcontrols.rules.finding import Finding
+from pytest_oauthcontrols.text import plain
 
 
 def test_control(app: App, control: Control) -> None:

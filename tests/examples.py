@@ -15,7 +15,8 @@ from pytest_oauthcontrols.decisions.waivers import Decisions
 from pytest_oauthcontrols.orgs.metadata_types import METADATA_TYPES, ORG
 from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Subject, Unreadable
 from pytest_oauthcontrols.rules.catalogue import load
-from pytest_oauthcontrols.rules.evaluation import Finding, evaluate, shown_value
+from pytest_oauthcontrols.rules.evaluation import evaluate
+from pytest_oauthcontrols.rules.finding import Finding, shown_value
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.parser import MetadataFile
 

@@ -23,7 +23,8 @@ from lxml import html
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from pytest_oauthcontrols.reports.audit import encode
-from pytest_oauthcontrols.rules.catalogue import Control, load
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Control
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PLACES = (

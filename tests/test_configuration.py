@@ -10,8 +10,10 @@ import pytest
 from pytest_oauthcontrols.config.configuration import FILE_NAME, Configuration, apply
 from pytest_oauthcontrols.config.configuration import load as load_configuration
 from pytest_oauthcontrols.orgs.model import Org, Seen
-from pytest_oauthcontrols.rules.catalogue import Verdict, load
-from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Verdict
+from pytest_oauthcontrols.rules.evaluation import evaluate
+from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .examples import Example

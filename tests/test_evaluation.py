@@ -31,11 +31,15 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     ORG,
 )
 from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
-from pytest_oauthcontrols.reports.wording import describe, explain, plain
-from pytest_oauthcontrols.rules.catalogue import Control, Verdict, load, parse_control
-from pytest_oauthcontrols.rules.evaluation import READABLE, Finding, cases, evaluate
+from pytest_oauthcontrols.reports.wording import describe, explain
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Control, Verdict
+from pytest_oauthcontrols.rules.control_file import parse_control
+from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.finding import READABLE, Finding
 from pytest_oauthcontrols.rules.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
 from pytest_oauthcontrols.sources import read
+from pytest_oauthcontrols.text import plain
 
 from .examples import TAKEN_AT, Example, examples
 

@@ -23,13 +23,13 @@ from werkzeug import Response
 from pytest_oauthcontrols.config.credentials import AccessToken
 from pytest_oauthcontrols.decisions.assessment import SUITE_ID
 from pytest_oauthcontrols.orgs.metadata_types import PERMISSIONS
-from pytest_oauthcontrols.reports.wording import plain
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources.live import metadata_api, transport
 from pytest_oauthcontrols.sources.live.read import read_org
 from pytest_oauthcontrols.sources.parallel import Patience
 from pytest_oauthcontrols.sources.parser import MAX_FILE
+from pytest_oauthcontrols.text import plain
 
 from .salesforce import (
     Answer,

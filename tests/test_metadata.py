@@ -26,7 +26,8 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     OAUTH_POLICIES,
 )
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Value
-from pytest_oauthcontrols.rules.catalogue import Verdict, load
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources.archive import read_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble

@@ -39,7 +39,7 @@ from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
 from pytest_oauthcontrols.reports import audit, markdown, sarif
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import shown_value
+from pytest_oauthcontrols.rules.finding import shown_value
 from pytest_oauthcontrols.rules.predicates import PREDICATES
 from pytest_oauthcontrols.rules.truth import Truth, greatest, negated
 from pytest_oauthcontrols.sources.archive import metadata_files, open_archive

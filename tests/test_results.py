@@ -19,7 +19,7 @@ from pytest_oauthcontrols.decisions.baseline import Change
 from pytest_oauthcontrols.decisions.gate import Accepted
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP
 from pytest_oauthcontrols.orgs.model import _ENVIRONMENTS
-from pytest_oauthcontrols.rules.catalogue import Verdict
+from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
 
 from .salesforce import Emulator

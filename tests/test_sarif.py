@@ -22,7 +22,7 @@ from jsonschema import Draft4Validator
 
 from pytest_oauthcontrols.reports import sarif
 from pytest_oauthcontrols.reports.sarif import _Root
-from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.rules.finding import READABLE
 
 from .salesforce import Emulator, FakeOrg
 from .test_bad_input import folder

@@ -25,7 +25,7 @@ from pytest_oauthcontrols.config.credentials import _METHODS
 from pytest_oauthcontrols.orgs.metadata_types import _SCOPE_BY_ALIAS, ORG, SCOPES
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.rules.finding import READABLE
 from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.sources import DEMO
 from pytest_oauthcontrols.yaml_entries import DocumentError

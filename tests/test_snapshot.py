@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 
 from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.orgs import snapshot
+from pytest_oauthcontrols.orgs.derived import derive
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
-from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
 from pytest_oauthcontrols.pytest_hooks import reporter
 from pytest_oauthcontrols.reports import results
 from pytest_oauthcontrols.reports.terminal import reading, summary

@@ -14,12 +14,14 @@ from pytest_oauthcontrols.config.tailoring import UNTAILORED, Override, Tailorin
 from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver
 from pytest_oauthcontrols.orgs.metadata_types import ORG, SCOPES, canonical_scope, is_scope
 from pytest_oauthcontrols.orgs.model import App, Org, Seen
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Control, is_own_id
+from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.conditions import compile_condition
+from pytest_oauthcontrols.rules.control import Control, is_own_id
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.rules.finding import READABLE
 from pytest_oauthcontrols.rules.selection import Selection
-from pytest_oauthcontrols.yaml_entries import DocumentError, Entry, parse, suggestion
+from pytest_oauthcontrols.text import suggestion
+from pytest_oauthcontrols.yaml_entries import DocumentError, Entry, parse
 
 FILE_NAME = "oauthcontrols.yaml"
 

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from pytest_oauthcontrols.decisions.waivers import UNDECIDED, Decisions
 from pytest_oauthcontrols.orgs.model import App, Org
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Control, in_order
-from pytest_oauthcontrols.rules.evaluation import Finding, cases, evaluate
+from pytest_oauthcontrols.rules.catalogue import Catalogue, in_order
+from pytest_oauthcontrols.rules.control import Control
+from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.finding import Finding
 
 SUITE_ID = "pytest_oauthcontrols/suite.py"
 """Node id of the shipped tests."""

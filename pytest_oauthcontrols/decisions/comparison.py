@@ -10,8 +10,9 @@ from typing import NamedTuple
 from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.decisions.baseline import Baseline, Change, Key, org_key
 from pytest_oauthcontrols.orgs.model import App, Org
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Control, Verdict
-from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.control import Control, Verdict
+from pytest_oauthcontrols.rules.finding import Finding
 
 
 def change_of(finding: Finding) -> Change | None:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from pytest_oauthcontrols.decisions.baseline import Change
 from pytest_oauthcontrols.decisions.comparison import change_of, since
 from pytest_oauthcontrols.decisions.waivers import Waiver
-from pytest_oauthcontrols.rules.catalogue import Verdict
+from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import READABLE, Finding
+from pytest_oauthcontrols.rules.finding import READABLE, Finding
 from pytest_oauthcontrols.rules.risk import in_context
 
 

@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from pytest_oauthcontrols.decisions.waivers import UNDECIDED, Decisions
 from pytest_oauthcontrols.orgs.metadata_types import (
@@ -21,13 +20,11 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     GLOBAL_OAUTH,
     METADATA_TYPES,
     OAUTH,
-    OAUTH_POLICIES,
-    OAUTH_TYPES,
     ORG,
     Field,
     fields_of,
 )
-from pytest_oauthcontrols.yaml_entries import suggestion
+from pytest_oauthcontrols.text import suggestion
 
 MANAGED = ("Managed", "AutoInstalled")
 """Distribution states of an external client app that was installed from a package."""
@@ -209,7 +206,7 @@ class App(Subject):
     def callback_urls(self) -> tuple[str, ...]:
         """Callback URLs, in their order; none where the app was read and has none."""
         __tracebackhide__ = True
-        name, component, _ = _CALLBACK_URLS[self.kind]
+        name, component, _ = CALLBACK_URLS[self.kind]
         found = self.setting(name, component)
         return () if isinstance(_noted(found), Absent) else _value(found)
 
@@ -329,7 +326,7 @@ _ENVIRONMENTS = {
 }
 """What stands between the name of My Domain and `.my.salesforce.com` (enhanced domains) to what the org is."""
 
-_CALLBACK_URLS = {
+CALLBACK_URLS = {
     CONNECTED_APP: ("oauthConfig.callbackUrl", "ConnectedApp", "oauthConfig.certificate"),
     EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH, f"{GLOBAL_OAUTH}.certificate"),
 }
@@ -365,75 +362,3 @@ def _value(setting: Setting) -> Any:
     if isinstance(setting, Unreadable):
         raise Unverifiable(setting)
     return setting.value if isinstance(setting, Seen) else setting.default
-
-
-def derive(app: App) -> dict[str, Seen | Unreadable]:
-    """Return the settings that follow from others: `oauth` and `client_type`.
-
-    The client type is that of an app on a person's device where a callback URL has a custom scheme or a loopback host
-    (RFC 8252, 7), unless the app holds a certificate.
-    """
-    return {"oauth": _oauth(app), "client_type": _client_type(app)}
-
-
-def _oauth(app: App) -> Seen | Unreadable:
-    if app.kind == CONNECTED_APP:
-        own_type, nothing = "ConnectedApp", "no oauthConfig"
-        config = app.settings.get("oauthConfig")
-        if isinstance(config, Seen):
-            return Seen("oauth", True, config.source, config.line, "oauthConfig")
-    else:
-        own_type, nothing = "ExternalClientApplication", f"no {GLOBAL_OAUTH}, {OAUTH} or {OAUTH_POLICIES}"
-        for component in OAUTH_TYPES:
-            if component in app.read:
-                return Seen("oauth", True, app.read[component], None, component)
-        for component in OAUTH_TYPES:
-            if component in app.unread:
-                return app.unread[component]._replace(name="oauth")
-    if own_type not in app.read:
-        return Unreadable("oauth", f"no {own_type} was read")
-    return Seen("oauth", False, app.source, None, nothing)
-
-
-def _client_type(app: App) -> Seen | Unreadable:
-    callback_urls, component, certificate = _CALLBACK_URLS[app.kind]
-    urls = app.setting(callback_urls, component)
-    if isinstance(urls, Unreadable):
-        return urls._replace(name="client_type")
-    if isinstance(urls, Absent):
-        return Seen("client_type", "private", urls.source, None, "private: there is no callback URL")
-    assert isinstance(urls.value, tuple)
-    for url in urls.value:
-        why = _on_device(url)
-        if why is not None:
-            held = app.settings.get(certificate)
-            if isinstance(held, Seen):
-                return Seen(
-                    "client_type",
-                    "private",
-                    held.source,
-                    held.line,
-                    f"private: {url} {why}, but the app has a certificate",
-                )
-            return Seen("client_type", "public", urls.source, urls.line, f"public: {url} {why}")
-    return Seen(
-        "client_type",
-        "private",
-        urls.source,
-        urls.line,
-        "private: no callback URL has a custom scheme or a loopback host",
-    )
-
-
-def _on_device(url: str) -> str | None:
-    """Say what makes a callback URL end on a person's device; None if nothing does."""
-    scheme, colon, _ = url.partition(":")
-    if not colon:
-        return None
-    if scheme.lower() not in ("http", "https"):
-        return "has a custom scheme"
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        return None
-    return "has a loopback host" if host in ("localhost", "127.0.0.1", "::1") else None

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pytest_oauthcontrols.pytest_hooks.suite_items import ControlCase
-from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate
+from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.suite import conclude
 
 

@@ -12,9 +12,10 @@ import pytest
 
 from pytest_oauthcontrols.pytest_hooks.reporter import Reporter
 from pytest_oauthcontrols.reports.terminal import gate, partial, reading, reviewed, tailored, tool
-from pytest_oauthcontrols.reports.wording import explain, plain
-from pytest_oauthcontrols.rules.catalogue import Verdict
-from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.reports.wording import explain
+from pytest_oauthcontrols.rules.control import Verdict
+from pytest_oauthcontrols.rules.finding import Finding
+from pytest_oauthcontrols.text import plain
 
 ROWS = 1500
 """More rows than these a browser does not show at once; then what asks nothing of anybody has none."""

@@ -11,10 +11,10 @@ import pytest
 from pytest_oauthcontrols.config import configuration
 from pytest_oauthcontrols.config.configuration import Configuration
 from pytest_oauthcontrols.config.tailoring import tailored
-from pytest_oauthcontrols.reports.wording import plain
 from pytest_oauthcontrols.rules.catalogue import Catalogue, in_order, load
 from pytest_oauthcontrols.rules.selection import Selection
 from pytest_oauthcontrols.sources import DEMO
+from pytest_oauthcontrols.text import plain
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
 

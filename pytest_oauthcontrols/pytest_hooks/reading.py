@@ -32,11 +32,11 @@ from pytest_oauthcontrols.orgs.model import Org, Snapshot
 from pytest_oauthcontrols.pytest_hooks.progress import Progress
 from pytest_oauthcontrols.pytest_hooks.project import configuration_file, configured, with_plugins
 from pytest_oauthcontrols.reports import writing
-from pytest_oauthcontrols.reports.wording import plain
 from pytest_oauthcontrols.rules.catalogue import Catalogue, load
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.sources.assembly import now
 from pytest_oauthcontrols.sources.parallel import Patience, read_together
+from pytest_oauthcontrols.text import plain
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
 assessment_key = pytest.StashKey[Assessment]()

@@ -19,9 +19,10 @@ from pytest_oauthcontrols.pytest_hooks.reading import assessment_key, check_writ
 from pytest_oauthcontrols.pytest_hooks.user_findings import OWN_FINDING, decode, own_control_key
 from pytest_oauthcontrols.reports import REPORTS, Document, encoder, results, writing
 from pytest_oauthcontrols.reports.terminal import Line, reading, summary, tool
-from pytest_oauthcontrols.reports.wording import plain, title
-from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.reports.wording import title
+from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.rules.risk import in_context
+from pytest_oauthcontrols.text import plain
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 """Variable of GitHub Actions that names the file to which a step adds its summary, Markdown."""

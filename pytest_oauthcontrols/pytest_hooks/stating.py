@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from pytest_oauthcontrols.orgs.model import Absent, Seen, Setting, Unreadable
-from pytest_oauthcontrols.rules.catalogue import Verdict
+from pytest_oauthcontrols.rules.control import Verdict
 
 
 class Stated(Exception):

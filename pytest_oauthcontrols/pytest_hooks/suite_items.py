@@ -12,7 +12,7 @@ import pytest
 from pytest_oauthcontrols import suite
 from pytest_oauthcontrols.decisions.assessment import SUITE_ID, Assessment
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
-from pytest_oauthcontrols.rules.catalogue import Control
+from pytest_oauthcontrols.rules.control import Control
 
 
 class Suite(pytest.Module):

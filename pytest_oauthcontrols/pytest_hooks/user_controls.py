@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
-from pytest_oauthcontrols.rules.catalogue import NO_OWN_ID, Control, is_own_id
+from pytest_oauthcontrols.rules.control import NO_OWN_ID, Control, is_own_id
 from pytest_oauthcontrols.rules.cvss import Severity, score_of, score_range, severity_of
 
 _TEXTS = ("name", "remediation", "recommended", "threat", "may_break", "page")

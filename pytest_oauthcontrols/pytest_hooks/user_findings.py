@@ -19,9 +19,11 @@ from pytest_oauthcontrols.pytest_hooks import user_controls
 from pytest_oauthcontrols.pytest_hooks.amending import amended
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.pytest_hooks.stating import Stated
-from pytest_oauthcontrols.rules.catalogue import Control, Verdict
-from pytest_oauthcontrols.rules.evaluation import Finding, Statement, by_default, capitalised, stated
+from pytest_oauthcontrols.rules.control import Control, Verdict
+from pytest_oauthcontrols.rules.evaluation import stated
+from pytest_oauthcontrols.rules.finding import Finding, Statement, by_default
 from pytest_oauthcontrols.suite import conclude
+from pytest_oauthcontrols.text import capitalised
 
 own_control_key = pytest.StashKey[Control]()
 """The control of an item, where it is a case of one that a test of the project states."""

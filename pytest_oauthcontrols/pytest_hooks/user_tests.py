@@ -13,7 +13,8 @@ from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.pytest_hooks.suite_items import Marks
 from pytest_oauthcontrols.pytest_hooks.user_controls import refuse, stated_control
 from pytest_oauthcontrols.pytest_hooks.user_findings import OwnFindings, own_control_key
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Control
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.control import Control
 
 
 class OwnTests:

@@ -25,10 +25,11 @@ from pytest_oauthcontrols.decisions.baseline import Change, org_key
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
 from pytest_oauthcontrols.reports import Document, failing
 from pytest_oauthcontrols.reports.terminal import differing
-from pytest_oauthcontrols.reports.wording import plain
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Clause, Control, Verdict
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.control import Clause, Control, Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import READABLE, capitalised
+from pytest_oauthcontrols.rules.finding import READABLE
+from pytest_oauthcontrols.text import capitalised, plain
 
 Row = dict[str, Any]
 

@@ -13,9 +13,9 @@ import re
 from typing import Any
 
 from pytest_oauthcontrols.reports import Document, by_score, failing
-from pytest_oauthcontrols.reports.wording import plain
 from pytest_oauthcontrols.rules.catalogue import Catalogue
-from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.rules.finding import READABLE
+from pytest_oauthcontrols.text import plain
 
 COLUMNS = (
     *("control", "app", "severity", "score", "finding", "remediation", "owner", "due"),

@@ -16,9 +16,10 @@ from pytest_oauthcontrols.decisions.baseline import Change
 from pytest_oauthcontrols.decisions.gate import Accepted
 from pytest_oauthcontrols.reports import Document, by_score, failing
 from pytest_oauthcontrols.reports.terminal import differing, worst_first
-from pytest_oauthcontrols.reports.wording import plain
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Verdict
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.text import plain
 
 _FINDINGS = 20
 _APPS = 10

@@ -16,7 +16,7 @@ from pytest_oauthcontrols.decisions.waivers import Attestation, Waiver
 from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Setting
 from pytest_oauthcontrols.reports import Document
 from pytest_oauthcontrols.rules.catalogue import Catalogue
-from pytest_oauthcontrols.rules.evaluation import Finding, shown_value
+from pytest_oauthcontrols.rules.finding import Finding, shown_value
 from pytest_oauthcontrols.rules.risk import in_context
 
 DISTRIBUTION = "pytest-oauthcontrols"

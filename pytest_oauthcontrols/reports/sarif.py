@@ -20,12 +20,13 @@ from urllib.parse import quote
 from pytest_oauthcontrols.config.credentials import is_path
 from pytest_oauthcontrols.decisions.baseline import Change, org_key
 from pytest_oauthcontrols.reports import Document, failing
-from pytest_oauthcontrols.reports.wording import plain
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Control
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.rules.finding import READABLE
 from pytest_oauthcontrols.sources.live.metadata_api import SOURCE
 from pytest_oauthcontrols.sources.parser import is_metadata
+from pytest_oauthcontrols.text import plain
 
 MAX_RESULTS = 25_000
 """Results of the largest file that GitHub takes; it refuses one with more."""

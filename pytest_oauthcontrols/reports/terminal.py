@@ -17,10 +17,11 @@ from pytest_oauthcontrols.decisions.stale import notices
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.reports.results import DISTRIBUTION
-from pytest_oauthcontrols.reports.wording import origin, plain
-from pytest_oauthcontrols.rules.catalogue import Verdict
+from pytest_oauthcontrols.reports.wording import origin
+from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.rules.finding import Finding
+from pytest_oauthcontrols.text import plain
 
 _WORST_APPS = 5
 _NOTES = 3

@@ -11,20 +11,14 @@ from collections.abc import Iterator
 from pytest_oauthcontrols.decisions.comparison import change_of, since
 from pytest_oauthcontrols.decisions.gate import waiver_of
 from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Setting, Unreadable
-from pytest_oauthcontrols.rules.catalogue import Verdict
-from pytest_oauthcontrols.rules.evaluation import Finding, shown_value
+from pytest_oauthcontrols.rules.control import Verdict
+from pytest_oauthcontrols.rules.finding import Finding, shown_value
 from pytest_oauthcontrols.rules.risk import in_context, seen
+from pytest_oauthcontrols.text import plain
 
 _WIDTH = 78
 _INDENT = " " * 13
 _SETTINGS = 5
-
-
-def plain(text: str) -> str:
-    """Return the text with every character spelled out that could move a cursor or reverse a line."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def origin(org: Org) -> str:
