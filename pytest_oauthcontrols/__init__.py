@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_oauthcontrols.config.tailoring import load_control
     from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Unverifiable
-    from pytest_oauthcontrols.pytest_hooks.stating import state
+    from pytest_oauthcontrols.pytest_hooks.concluding import state
     from pytest_oauthcontrols.rules.control import Control, Verdict
     from pytest_oauthcontrols.rules.cvss import Severity
     from pytest_oauthcontrols.rules.evaluation import evaluate
@@ -39,7 +39,7 @@ _MODULES = {
     **dict.fromkeys(("Finding", "evaluate"), "rules.evaluation"),
     "Severity": "rules.cvss",
     "load_control": "config.tailoring",
-    "state": "pytest_hooks.stating",
+    "state": "pytest_hooks.concluding",
 }
 
 
