@@ -35,8 +35,9 @@ __all__ = [
 
 _MODULES = {
     **dict.fromkeys(("Absent", "App", "Org", "Seen", "Unreadable", "Unverifiable"), "orgs.model"),
-    **dict.fromkeys(("Control", "Verdict"), "rules.catalogue"),
-    **dict.fromkeys(("Finding", "evaluate"), "rules.evaluation"),
+    **dict.fromkeys(("Control", "Verdict"), "rules.control"),
+    "Finding": "rules.finding",
+    "evaluate": "rules.evaluation",
     "Severity": "rules.cvss",
     "load_control": "config.tailoring",
     "state": "pytest_hooks.concluding",

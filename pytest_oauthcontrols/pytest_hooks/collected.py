@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_oauthcontrols.pytest_hooks.handover import Handover
+from pytest_oauthcontrols.pytest_hooks.handover import handover
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.rules.evaluation import Check
 
@@ -57,14 +57,14 @@ class Collected:
                 [(at, check) for at, check in self.tests.items() if check],
                 list(self.deselected),
             )
-            output[_WORKER_OUTPUT] = Handover(self._config.stash[assessment_key]).dumps(known)
+            output[_WORKER_OUTPUT] = handover(self._config).dumps(known)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Take what a worker knows; one that crashed says nothing, and all know the same."""
         content = getattr(node, "workeroutput", {}).get(_WORKER_OUTPUT)
         if content is not None and not self.deselected and not self.checks:
-            checks, tests, deselected = Handover(self._config.stash[assessment_key]).loads(content)
+            checks, tests, deselected = handover(self._config).loads(content)
             self.add(checks)
             self.tests.update(tests)
             self.deselected.update(dict.fromkeys(deselected))

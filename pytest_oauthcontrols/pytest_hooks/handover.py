@@ -10,10 +10,22 @@ import io
 import pickle
 from typing import Any
 
+import pytest
+
 from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.orgs.model import App, Org
+from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.finding import READABLE
+
+_handover_key = pytest.StashKey["Handover"]()
+
+
+def handover(config: pytest.Config) -> Handover:
+    """Return what a process hands over with: one for all, so that a control that tests state is one object."""
+    if _handover_key not in config.stash:
+        config.stash[_handover_key] = Handover(config.stash[assessment_key])
+    return config.stash[_handover_key]
 
 
 class Handover:

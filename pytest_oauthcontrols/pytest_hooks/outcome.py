@@ -1,8 +1,8 @@
 """The one verdict on each check: worked out where its test ends, and carried to the reports on pytest's own report.
 
 A shipped test concludes with its finding; the test of a project's own control is judged by how it ends, and what it
-has looked at is the evidence. Then plugins may change the finding, waivers, baseline and gate judge it, and pytest's outcome
-follows. Nothing is decided again after that.
+has looked at is the evidence. Then plugins may change the finding, waivers, baseline and gate judge it, and pytest's
+outcome follows. Nothing is decided again after that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_oauthcontrols.decisions.run import NoResult, Result, Why
 from pytest_oauthcontrols.orgs.model import Absent, Setting, Unreadable, Unverifiable, examining
 from pytest_oauthcontrols.pytest_hooks.collected import check_key
 from pytest_oauthcontrols.pytest_hooks.concluding import Concluded, Stated
-from pytest_oauthcontrols.pytest_hooks.handover import Handover
+from pytest_oauthcontrols.pytest_hooks.handover import handover
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.pytest_hooks.suite_items import CheckItem
 from pytest_oauthcontrols.reports.wording import explain, title
@@ -47,7 +47,6 @@ class Outcome:
         """What the test that ran last came to."""
         # Workers hand results on as bytes; the controller, and a run in one process, as they are.
         self._distributed = hasattr(config, "workerinput")
-        self._handover: Handover | None = None
 
     @property
     def _assessment(self) -> Assessment:
@@ -159,9 +158,7 @@ class Outcome:
     def _carried(self, end: Result | NoResult) -> Result | NoResult | bytes:
         if not self._distributed:
             return end
-        if self._handover is None:
-            self._handover = Handover(self._assessment)
-        return self._handover.dumps(end)
+        return handover(self._config).dumps(end)
 
     def _show_place(self, result: Result, report: pytest.TestReport) -> None:
         """Let annotators show a failure in the metadata, where there is a file, and not in the shipped suite."""
@@ -184,8 +181,10 @@ class Outcome:
 
 
 def _end(result: Result) -> None:
-    """End the test with pytest's outcome for a result."""
-    __tracebackhide__ = True
+    """End the test with pytest's outcome for a result.
+
+    Not hidden from tracebacks, of which pytest shows nothing here: where all is hidden, it says so under the message.
+    """
     finding = result.finding
     if finding.verdict is Verdict.PASS:
         return

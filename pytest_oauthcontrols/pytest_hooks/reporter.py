@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from pytest_oauthcontrols.decisions.assessment import SUITE_ID, Assessment, node_id
 from pytest_oauthcontrols.decisions.run import NoResult, Result, Run, Why, worst
 from pytest_oauthcontrols.pytest_hooks.collected import Collected
-from pytest_oauthcontrols.pytest_hooks.handover import Handover
+from pytest_oauthcontrols.pytest_hooks.handover import handover
 from pytest_oauthcontrols.pytest_hooks.outcome import CARRIED, first_line
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key, check_writable
 from pytest_oauthcontrols.reports import REPORTS, results, writing
@@ -75,10 +74,6 @@ class Reporter:
         """How many tests were to run, the project's own too."""
         return len(self._collected.tests)
 
-    @cached_property
-    def _handover(self) -> Handover:
-        return Handover(self.assessment)
-
     def pytest_report_header(self) -> list[str]:
         """Say before the run what was read, when and from where, and by what."""
         lines = [f"oauthcontrols: {tool(self.assessment)}", *(f"org {reading(org)}" for org in self.assessment.orgs)]
@@ -103,7 +98,7 @@ class Reporter:
         if str(report.outcome) == "rerun":
             self._rerun.add(node_id)
         elif carried is not None:
-            end: Result | NoResult = self._handover.loads(carried) if isinstance(carried, bytes) else carried
+            end: Result | NoResult = handover(self._config).loads(carried) if isinstance(carried, bytes) else carried
             self.ends[node_id] = worst(self.ends[node_id], end) if node_id in self.ends else end
         elif report.failed:
             self._failed[node_id] = first_line(report.longreprtext)
@@ -175,12 +170,12 @@ class Reporter:
         ends: dict[Check, Result | NoResult] = {}
         tests = self._collected.tests
         suite = {node_id(check): check for check in self.assessment.checks}
-        failed = (
-            NoResult(check, Why.ERROR, plain(how))
-            for at, how in self._failed.items()
-            if (check := tests.get(at) or suite.get(at)) is not None
-        )
-        for end in (*self.ends.values(), *failed):
+        for at, how in self._failed.items():
+            check = tests.get(at) or suite.get(at)
+            if check is not None:
+                error = NoResult(check, Why.ERROR, plain(how))
+                self.ends[at] = worst(self.ends.get(at, error), error)
+        for end in self.ends.values():
             earlier = ends.get(end.check)
             ends[end.check] = end if earlier is None else worst(earlier, end)._replace(runs=earlier.runs + 1)
         collected = {check for check in tests.values() if check} | {suite[at] for at in tests if at in suite}
