@@ -37,7 +37,8 @@ from pytest_oauthcontrols.rules.evaluation import READABLE, Finding, cases, eval
 from pytest_oauthcontrols.rules.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
 from pytest_oauthcontrols.sources import read
 
-from .examples import TAKEN_AT, Example, examples
+from .support.examples import Example, examples
+from .support.orgs import TAKEN_AT
 
 CA = "ConnectedApp"
 ECA = "ExternalClientApplication"

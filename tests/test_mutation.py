@@ -24,7 +24,7 @@ from pytest_oauthcontrols.rules.catalogue import Control, Verdict, load
 from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
-from .examples import Example, documents, examples
+from .support.examples import Example, documents, examples
 
 CONTROLS = {control.id: control for control in load().controls}
 DOCUMENTS = documents()
