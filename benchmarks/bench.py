@@ -228,7 +228,7 @@ def unused() -> tuple[Callable[[], float], Callable[[], float]]:
 def serve(end: multiprocessing.connection.Connection) -> None:
     """Emulate an org of 1,008 apps in a process of its own, and send how to reach it."""
     sys.path.insert(0, str(HERE.parent))
-    from tests.salesforce import FakeOrg, emulator, mdapi_files
+    from tests.support.salesforce import FakeOrg, emulator, mdapi_files
 
     content = mdapi_files(write_demo(Path(tempfile.mkdtemp()), 84))
     packed = io.BytesIO()

@@ -41,7 +41,8 @@ from pytest_oauthcontrols.rules.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE
 from pytest_oauthcontrols.sources import read
 from pytest_oauthcontrols.text import plain
 
-from .examples import TAKEN_AT, Example, examples
+from .support.examples import Example, examples
+from .support.orgs import TAKEN_AT
 
 CA = "ConnectedApp"
 ECA = "ExternalClientApplication"

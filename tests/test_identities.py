@@ -16,12 +16,11 @@ import pytest
 from pytest_oauthcontrols.reports import REPORTS
 from pytest_oauthcontrols.reports.terminal import reading
 
-from .salesforce import Emulator, FakeOrg, rest_error
-from .test_live import assignment, demo_files
-from .test_metadata import child, connected_app, written, xml
-from .test_process import configure
-from .test_secrecy import CONSUMER_KEY, CONSUMER_SECRET, PASSWORD, SECURITY_TOKEN, TOKEN, cli, key, pem
-from .test_snapshot import small_org
+from .support.configurations import configure
+from .support.credentials import CONSUMER_KEY, CONSUMER_SECRET, PASSWORD, SECURITY_TOKEN, TOKEN, cli, key, pem
+from .support.metadata_files import child, connected_app, written, xml
+from .support.orgs import assignment, demo_files, small_org
+from .support.salesforce import Emulator, FakeOrg, rest_error
 
 RUN_AS = ("Petra.Muster@acme.example", "o'brien+bot@sub.acme-corp.example", "jürgen.weiß@müller.example")
 """Users that apps run as, by the file of the app."""

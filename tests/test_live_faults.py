@@ -31,7 +31,10 @@ from pytest_oauthcontrols.sources.parallel import Patience
 from pytest_oauthcontrols.sources.parser import MAX_FILE
 from pytest_oauthcontrols.text import plain
 
-from .salesforce import (
+from .support.hostile_files import LAUGHS
+from .support.metadata_files import child, connected_app, xml
+from .support.runs import Outcome, run, run_apart, usage_error
+from .support.salesforce import (
     Answer,
     Call,
     Emulator,
@@ -49,8 +52,6 @@ from .salesforce import (
     reset,
     rest_error,
 )
-from .test_bad_input import LAUGHS, Outcome, run, run_apart, usage_error
-from .test_metadata import child, connected_app, xml
 
 ACME = "acme.my.salesforce.com"
 WRONG_SECRET = "planted-wrong-3f61"  # noqa: S105  (stands in for what a user gets wrong)

@@ -16,7 +16,9 @@ from lxml import html
 from pytest_oauthcontrols.reports import markdown
 from pytest_oauthcontrols.rules.catalogue import load
 
-from .test_process import ACCEPTED, ATTESTED, app, configure, kept
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import app
+from .support.orgs import kept
 
 CATALOGUE = load()
 

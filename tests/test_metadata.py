@@ -5,8 +5,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timezone
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -26,68 +24,32 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     OAUTH_POLICIES,
 )
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Value
-from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources.archive import read_archive
-from pytest_oauthcontrols.sources.assembly import Origin, assemble
+from pytest_oauthcontrols.sources.assembly import Origin
 from pytest_oauthcontrols.sources.directory import read_directory
-from pytest_oauthcontrols.sources.parser import MetadataFile, SourceError, UnreadableFile, parse
+from pytest_oauthcontrols.sources.parser import SourceError, UnreadableFile, parse
 
-CATALOGUE = load()
-TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+from .support.catalogue import CATALOGUE
+from .support.hostile_files import mutated
+from .support.metadata_files import (
+    DEMO,
+    DEMO_FILES,
+    MIXED_FILES,
+    NAMESPACE,
+    NIL,
+    PATH,
+    child,
+    connected_app,
+    written,
+    xml,
+    zipped,
+)
+from .support.orgs import TAKEN_AT, everything, org_of
+
 ORG_ZIP = Origin("uat", "archive", "org.zip", TAKEN_AT)
-NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
-NIL = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil'
-PATH = "connectedApps/Stock_Sync.connectedApp"
 PLANTED = "planted-a41f90"
-DEMO = Path(str(files("pytest_oauthcontrols") / "demo"))
-DEMO_FILES = {path.relative_to(DEMO).as_posix(): path.read_bytes() for path in sorted(DEMO.rglob("*-meta.xml"))}
-
-
-def xml(type_name: str, inner: str = "") -> bytes:
-    """Return a file of a type, its content on a line of its own."""
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<{type_name} xmlns="{NAMESPACE}">\n{inner}\n</{type_name}>\n'.encode()
-    )
-
-
-def connected_app(inner: str = "") -> bytes:
-    """Return the file of a connected app."""
-    return xml("ConnectedApp", inner)
-
-
-def child(type_name: str, parent: str, inner: str = "") -> bytes:
-    """Return the file of a component of an external client app."""
-    return xml(type_name, f"<externalClientApplication>{parent}</externalClientApplication>{inner}")
-
-
-def org_of(content: Mapping[str, bytes]) -> Org:
-    """Return the org that files describe, given by their paths."""
-    files = [metadata_file(*one) for one in content.items()]
-    return assemble(Origin("uat", "directory", "force-app", TAKEN_AT), files)
-
-
-def metadata_file(path: str, content: bytes) -> MetadataFile:
-    """Return a file as a source finds it."""
-    return MetadataFile(f"force-app/{path}", path, lambda: content)
-
-
-def written(folder: Path, content: Mapping[str, bytes]) -> Path:
-    """Write files below a folder."""
-    for path, data in content.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-    return folder
-
-
-def zipped(path: Path, content: Mapping[str, bytes]) -> Path:
-    """Write files into a zip."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return path
 
 
 def read_folder(folder: Path, location: str = "force-app") -> Org:
@@ -124,11 +86,6 @@ def verdict(app: App, control_id: str) -> Verdict:
     """Return what a control says of an app."""
     (control,) = [one for one in CATALOGUE.controls if one.id == control_id]
     return evaluate(control, app, app.org).verdict
-
-
-def everything(org: Org) -> str:
-    """Return all that is known of an org and its apps, as text."""
-    return repr((vars(org), [vars(app) for app in org.apps]))
 
 
 def said(org: Org) -> list[tuple[object, ...]]:
@@ -861,15 +818,6 @@ def test_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
     assert org.apps[0].problems == ()
 
 
-MIXED_FILES = {
-    **DEMO_FILES,
-    "copy/Nightly_ETL.connectedApp": connected_app(),
-    "Gone.ecaOauth": child(OAUTH, "Gone"),
-    "Broken.ecaOauthPlcy": b"<",
-    "Worse.ecaOauthPlcy": b"",
-}
-
-
 @given(st.permutations(sorted(MIXED_FILES)))
 @settings(max_examples=20, deadline=None)
 def test_order_of_files_does_not_matter(order: list[str]) -> None:
@@ -955,44 +903,6 @@ def failure(content: bytes) -> str:
 def test_arbitrary_bytes_are_no_file(content: bytes) -> None:
     """Bytes of no meaning are an unreadable file, named with a line, and nothing worse."""
     assert failure(content).startswith(f"{PATH}:")
-
-
-PIECES = [
-    *(
-        b"<![CDATA[",
-        b"]]>",
-        b"<!--",
-        b"-->",
-        b"&lt;",
-        b"&#0;",
-        b"&#x1F600;",
-        b"&x;",
-        b"<!DOCTYPE a>",
-        b"\r",
-        b"\xff\xfe",
-    ),
-    *(
-        b"</oauthConfig>",
-        b"<oauthConfig>",
-        b' xmlns=""',
-        f' {NIL}="true"'.encode(),
-        b"<?pi?>",
-        b"true",
-        b"9" * 5000,
-        b"%",
-    ),
-]
-
-
-@st.composite
-def mutated(draw: st.DrawFn, originals: list[bytes]) -> bytes:
-    """Return a file in which a few stretches are replaced."""
-    content = draw(st.sampled_from(originals))
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(content)))
-        piece = draw(st.sampled_from(PIECES) | st.binary(max_size=6))
-        content = content[:start] + piece + content[start + draw(st.integers(0, 40)) :]
-    return content
 
 
 @given(mutated(sorted(DEMO_FILES.values())))

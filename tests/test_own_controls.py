@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from lxml import html
 
-from .test_process import PKCE, app, configure, kept
+from .support.configurations import configure
+from .support.metadata_files import PKCE, app
+from .support.orgs import kept
 
 ON_FILE = "<isRefreshTokenRotationEnabled>true</isRefreshTokenRotationEnabled>"
 CONTROL = '"acme-rule", severity="high", name="Our rule", remediation="Do as we say."'

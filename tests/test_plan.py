@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from pytest_oauthcontrols.reports import csv_file
 from pytest_oauthcontrols.rules.catalogue import load
 
-from .test_process import ACCEPTED, app, configure, kept
+from .support.configurations import ACCEPTED, configure
+from .support.metadata_files import app
+from .support.orgs import kept
 
 FIRST = ["control", "app", "severity", "score", "finding", "remediation", "owner", "due"]
 RANKS = ["critical", "high", "medium", "low"]

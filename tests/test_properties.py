@@ -25,7 +25,8 @@ from pytest_oauthcontrols import yaml_entries
 from pytest_oauthcontrols.decisions import baseline, waivers
 from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.decisions.baseline import Baseline, Change, Earlier, Key, org_key
-from pytest_oauthcontrols.decisions.waivers import Attestation, Decisions, Scope, Waiver
+from pytest_oauthcontrols.decisions.gate import Decisions
+from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,

@@ -22,12 +22,12 @@ from pytest_oauthcontrols.orgs.model import _ENVIRONMENTS
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
 
-from .salesforce import Emulator
-from .test_bad_input import folder
-from .test_baseline import IS, WAS
-from .test_metadata import DEMO_FILES, zipped
-from .test_process import ACCEPTED, ATTESTED, ORG_ID, app, configure, kept
-from .test_snapshot import live_org, refusing_org
+from .support.baselines import IS, WAS
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import DEMO_FILES, app, zipped
+from .support.orgs import ORG_ID, kept, live_org, refusing_org
+from .support.runs import folder
+from .support.salesforce import Emulator
 
 SCHEMA: dict[str, Any] = json.loads(files("pytest_oauthcontrols").joinpath("results.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)

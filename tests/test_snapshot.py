@@ -33,22 +33,22 @@ from pytest_oauthcontrols.reports import results
 from pytest_oauthcontrols.reports.terminal import reading, summary
 from pytest_oauthcontrols.reports.wording import explain
 
-from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files, page, rest_error
-from .test_bad_input import BAD_PATH, GOOD, GOOD_PATH, Outcome, folder, outcome, run, usage_error
-from .test_metadata import (
-    CATALOGUE,
-    DEMO,
+from .support.catalogue import CATALOGUE
+from .support.hostile_files import mutated
+from .support.metadata_files import (
+    BAD_PATH,
     DEMO_FILES,
+    GOOD,
+    GOOD_PATH,
     MIXED_FILES,
     PATH,
     connected_app,
-    everything,
-    mutated,
-    org_of,
     written,
-    xml,
     zipped,
 )
+from .support.orgs import everything, live_org, org_of, refusing_org, small_org
+from .support.runs import Outcome, folder, outcome, run, usage_error
+from .support.salesforce import Emulator, FakeOrg, page, rest_error
 
 CONFIGURATION = """
 apps:
@@ -75,47 +75,6 @@ def _online(monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
     """Make `env` the emulated org."""
     monkeypatch.setenv("SF_ACCESS_TOKEN", FakeOrg().token)
     monkeypatch.setenv("SF_ORG_INSTANCE_URL", f"https://{FakeOrg().my_domain}")
-
-
-def assignment(user: str, **permissions: bool) -> dict[str, Any]:
-    """Return the record of a permission set that a user holds."""
-    names = ("ApiEnabled", "ApiUserOnly", "AuthorApex", "CustomizeApplication", "ManageUsers", "ModifyAllData")
-    granted = {f"Permissions{name}": permissions.get(name, False) for name in (*names, "ViewAllData")}
-    return {"Assignee": {"Username": user}, "PermissionSet": granted}
-
-
-def live_org() -> FakeOrg:
-    """Return an org with a bit of everything: apps of packages, installed and broken ones, users that apps run as."""
-    files = mdapi_files(DEMO)
-    files["connectedApps/Broken.connectedApp"] = b"<ConnectedApp"
-    etl = {"Id": component_id("ConnectedApp", "Nightly_ETL"), "Name": "Nightly ETL", "PinLength": 6}
-    return FakeOrg(
-        files=files,
-        listed=[Listed("ConnectedApp", "quotes__Feed", "quotes", "installed"), Listed("ConnectedApp", "Unseen")],
-        messages=[("unpackaged/package.xml", "Something odd \N{SNOWMAN} was not retrieved")],
-        rows={
-            "OauthToken": [{"AppName": "Nightly ETL", "users": 3}, {"AppName": "Stray <Tool>", "users": 1}],
-            "ConnectedApplication": [
-                {**etl, "MobileSessionTimeout": "x"},
-                {"Id": "0H41", "Name": "Inst\xe4lled \u202e"},
-            ],
-            "PermissionSetAssignment": [
-                assignment("etl@example.com.demo", ApiEnabled=True, ViewAllData=True),
-                assignment("invoice-bot@example.com.demo", ApiEnabled=True),
-            ],
-        },
-    )
-
-
-def refusing_org() -> FakeOrg:
-    """Return the same org for a user who may see little, and whose queries fail."""
-    org = live_org()
-    org.versions = ["61.0"]
-    org.denied_types = {"ConnectedApplication", "OauthCustomScope", "UserProvisioningConfig"}
-    org.unknown_types = {"OauthToken"}
-    org.fail("query:PermissionSetAssignment", rest_error(400, "INVALID_FIELD", "No such column"), always=True)
-    org.fail("listMetadata", page(400), always=True)
-    return org
 
 
 def document(pytester: pytest.Pytester, org: str, *arguments: str) -> dict[str, Any]:
@@ -282,25 +241,6 @@ def changed(change: Callable[[dict[str, Any]], Any], content: bytes = b"") -> by
     said = json.loads(content or snapshot.dump(small_org()))["org"]
     change(said)
     return stated(said)
-
-
-def small_org() -> Org:
-    """Return an org with an app of each kind, and settings of its own, read and unreadable."""
-    eca = xml("ExternalClientApplication", "<label>Ledger</label>")
-    org = org_of(
-        {
-            GOOD_PATH: GOOD,
-            "Ledger.eca": eca,
-            "Ledger.ecaGlblOauth": b"<",
-            "Security.settings": DEMO_FILES["settings/Security.settings-meta.xml"],
-            BAD_PATH: connected_app(
-                "<oauthConfig><scopes>Api</scopes><certificate>x</certificate><isPkceRequired>maybe</isPkceRequired>"
-                "</oauthConfig><oauthPolicy><refreshTokenPolicy>zero</refreshTokenPolicy></oauthPolicy>"
-                "<ipRanges><start>10.0.0.1</start><end>10.0.0.9</end></ipRanges>"
-            ),
-        }
-    )
-    return replace(org, notes=("a note",), problems=("a problem",), org_id="00D", api_version=68.0)
 
 
 def setting(said: dict[str, Any], name: str, value: Any) -> None:

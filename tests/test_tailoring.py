@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from .test_bad_input import run, usage_error
-from .test_process import PKCE, app, assess, configure, kept
+from .support.configurations import configure
+from .support.metadata_files import PKCE, app
+from .support.orgs import kept
+from .support.runs import assess, run, usage_error
 
 OWN = """
 id: acme-no-client-credentials

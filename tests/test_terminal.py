@@ -21,8 +21,10 @@ from pytest_oauthcontrols.reports.wording import explain
 from pytest_oauthcontrols.rules.evaluation import cases, evaluate
 from pytest_oauthcontrols.sources import read
 
-from .test_metadata import CATALOGUE
-from .test_process import ACCEPTED, app, configure, kept
+from .support.catalogue import CATALOGUE
+from .support.configurations import ACCEPTED, configure
+from .support.metadata_files import app
+from .support.orgs import kept
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 RED, YELLOW, END = "\x1b[31m", "\x1b[33m", "\x1b[0m"

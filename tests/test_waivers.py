@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from lxml import html
 
-from .test_bad_input import folder, outcome, usage_error
-from .test_metadata import child, xml
-from .test_process import ACCEPTED, ATTESTED, DAY, EXPIRES, OPEN, PKCE, Ran, app, assess, configure, kept
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import EXPIRES, OPEN, PKCE, app, child, xml
+from .support.orgs import DAY, kept
+from .support.runs import Ran, assess, folder, outcome, usage_error
 
 LATER = "2099-12-31"
 
