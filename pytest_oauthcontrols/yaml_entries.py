@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Any
 
 import yaml
+
+from pytest_oauthcontrols.text import suggestion
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -92,12 +93,6 @@ class Entry(dict[str, Any]):
         if not isinstance(value, list) or not all(isinstance(one, Entry) for one in value):
             raise self.error(f"'{key}' must be a list of mappings", key)
         yield from value
-
-
-def suggestion(word: str, known: Collection[str]) -> str:
-    """Return a hint at the known word that is meant, or nothing."""
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def parse(text: str, file: str) -> Entry:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -19,7 +18,8 @@ from pytest_oauthcontrols.rules.conditions import compile_condition
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.evaluation import READABLE
 from pytest_oauthcontrols.rules.selection import Selection
-from pytest_oauthcontrols.yaml_entries import DocumentError, Entry, parse, suggestion
+from pytest_oauthcontrols.text import matches, suggestion
+from pytest_oauthcontrols.yaml_entries import DocumentError, Entry, parse
 
 FILE_NAME = "oauthcontrols.yaml"
 
@@ -235,7 +235,7 @@ def apply(configuration: Configuration, org: Org) -> Org:
 def _apply(configuration: Configuration, app: App, matched: set[Declaration]) -> App:
     said: dict[str, Seen] = {}
     for declaration in configuration.declarations:
-        if fnmatchcase(app.name, declaration.pattern):
+        if matches(declaration.pattern, app.name):
             matched.add(declaration)
             said |= {setting.name: setting for setting in declaration.settings}
     declared = said.get("declared.client_type")

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from pytest_oauthcontrols.decisions.waivers import is_pattern
 from pytest_oauthcontrols.rules.catalogue import Catalogue, Clause, Control, Verdict, in_order, is_own_id, parse_control
 from pytest_oauthcontrols.rules.conditions import compile_condition
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.selection import EVERYTHING, FRAMEWORKS, Selection
-from pytest_oauthcontrols.yaml_entries import DocumentError, parse, suggestion
+from pytest_oauthcontrols.text import is_pattern, suggestion
+from pytest_oauthcontrols.yaml_entries import DocumentError, parse
 
 
 @dataclass(frozen=True)

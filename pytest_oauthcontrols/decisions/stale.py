@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from pytest_oauthcontrols.decisions.assessment import Assessment, Case
-from pytest_oauthcontrols.decisions.waivers import Attestation, Waiver, is_pattern, matches
+from pytest_oauthcontrols.decisions.waivers import Attestation, Waiver
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.rules.catalogue import Verdict
 from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.text import is_pattern, matches
 
 
 class Notice(NamedTuple):

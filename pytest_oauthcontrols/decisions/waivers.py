@@ -6,12 +6,12 @@ import json
 import zlib
 from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 from pytest_oauthcontrols.decisions.baseline import Baseline, Earlier, Key
 from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.text import matches
 
 SOON = timedelta(days=30)
 """How long before its end a waiver or an attestation is said to expire soon."""
@@ -50,16 +50,6 @@ class Scope:
     def expires_soon(self, day: date) -> bool:
         """Tell whether it holds on a day, and ends soon after."""
         return day <= self.expires <= day + SOON
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Tell whether a name is the one, or one of those, that a pattern stands for; part of a name is no match."""
-    return name == pattern or fnmatchcase(name, pattern)
-
-
-def is_pattern(text: str) -> bool:
-    """Tell whether a text can stand for several names."""
-    return any(char in text for char in "*?[")
 
 
 @dataclass(frozen=True)

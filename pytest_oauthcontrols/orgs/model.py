@@ -27,7 +27,7 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     Field,
     fields_of,
 )
-from pytest_oauthcontrols.yaml_entries import suggestion
+from pytest_oauthcontrols.text import suggestion
 
 MANAGED = ("Managed", "AutoInstalled")
 """Distribution states of an external client app that was installed from a package."""

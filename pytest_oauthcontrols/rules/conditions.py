@@ -50,7 +50,8 @@ from pytest_oauthcontrols.rules.truth import (
     truth,
     untold,
 )
-from pytest_oauthcontrols.yaml_entries import Entry, suggestion
+from pytest_oauthcontrols.text import suggestion
+from pytest_oauthcontrols.yaml_entries import Entry
 
 _FACTOR = "factor."
 
