@@ -9,6 +9,8 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
+from pytest_oauthcontrols.errors import OAuthControlsError
+
 SCHEMA = 1
 """Version of the results file's format."""
 
@@ -16,7 +18,7 @@ FAILING = ("fail", "unverifiable")
 """Verdicts of results that are findings."""
 
 
-class BaselineError(Exception):
+class BaselineError(OAuthControlsError):
     """A file that is no results file, or none that this run can be compared with; the message says why."""
 
 
