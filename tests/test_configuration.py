@@ -271,6 +271,20 @@ def test_every_pattern_is_noted_for_an_org_without_apps(tmp_path: Path) -> None:
     assert org.notes == (f"{FILE_NAME}:2: no app is called '*'",)
 
 
+def test_a_name_that_looks_like_a_pattern(tmp_path: Path) -> None:
+    """An app whose name has brackets is found by its name, declared and waived alike; as a pattern it still counts."""
+    apps = {"Price[1]": {CA: "<oauthConfig/>"}, "Price1": {CA: "<oauthConfig/>"}}
+    text = "{section}: [{{app: 'Price[1]', {said}}}]"
+    for section, said in (("apps", "purpose: iot"), ("inventory", "criticality: low")):
+        org = configured(tmp_path, text.format(section=section, said=said), apps)
+        assert all(said_of(org, name) for name in apps)
+        assert not org.notes
+    waiver = "control: ca-pkce, reason: Old., owner: Jane Doe, expires: 2099-01-01"
+    path = written(tmp_path, text.format(section="waivers", said=waiver))
+    (waiver_of_both,) = load_configuration(path, FILE_NAME, CATALOGUE).waivers
+    assert all(waiver_of_both.covers("uat", name) for name in apps)
+
+
 # What evidence shows
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -21,7 +20,7 @@ from pytest_oauthcontrols.rules.control import Control, is_own_id
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.finding import ATTESTED, READABLE
 from pytest_oauthcontrols.rules.selection import Selection
-from pytest_oauthcontrols.text import suggestion
+from pytest_oauthcontrols.text import matches, suggestion
 from pytest_oauthcontrols.yaml_entries import DocumentError, Entry, parse
 
 FILE_NAME = "oauthcontrols.yaml"
@@ -263,7 +262,7 @@ def _as_setting(name: str, attestation: Attestation, day: date) -> Seen | Unread
 def _apply(configuration: Configuration, app: App, matched: set[Declaration]) -> App:
     said: dict[str, Seen] = {}
     for declaration in configuration.declarations:
-        if fnmatchcase(app.name, declaration.pattern):
+        if matches(declaration.pattern, app.name):
             matched.add(declaration)
             said |= {setting.name: setting for setting in declaration.settings}
     declared = said.get("declared.client_type")

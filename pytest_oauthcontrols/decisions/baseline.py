@@ -9,6 +9,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.evaluation import Check
 from pytest_oauthcontrols.rules.finding import Finding
@@ -20,7 +21,7 @@ FAILING = ("fail", "unverifiable")
 """Verdicts of results that are findings."""
 
 
-class BaselineError(Exception):
+class BaselineError(OAuthControlsError):
     """A file that is no results file, or none that this run can be compared with; the message says why."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
 from pytest_oauthcontrols.orgs.model import App, Org, Seen, Snapshot, Subject, Unreadable, Value
 
@@ -24,7 +25,7 @@ _ORG_FIELDS = ("name", "source", "location", "sha256", "org_id", "user", "api_ve
 _APP_FIELDS = ("kind", "name", "label", "source", "readable", "managed")
 
 
-class SnapshotError(Exception):
+class SnapshotError(OAuthControlsError):
     """A file that is no snapshot, or not the one that was written; the message says why."""
 
 

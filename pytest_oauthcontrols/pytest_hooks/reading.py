@@ -26,6 +26,7 @@ from pytest_oauthcontrols.decisions.baseline import Baseline, BaselineError
 from pytest_oauthcontrols.decisions.comparison import check_distinct
 from pytest_oauthcontrols.decisions.gate import Decisions
 from pytest_oauthcontrols.decisions.stale import unmatched
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.masking import mask, masked
 from pytest_oauthcontrols.orgs.model import Org, Snapshot
@@ -37,7 +38,6 @@ from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.sources.assembly import now
 from pytest_oauthcontrols.sources.parallel import Patience, read_together
 from pytest_oauthcontrols.text import plain
-from pytest_oauthcontrols.yaml_entries import DocumentError
 
 assessment_key = pytest.StashKey[Assessment]()
 
@@ -69,7 +69,7 @@ class Reading:
         try:
             catalogue = with_plugins(self._config, load())
             assessment = self._handed(catalogue) or self._assessment(catalogue)
-        except (DocumentError, BaselineError, sources.SourceError) as error:
+        except OAuthControlsError as error:
             raise pytest.UsageError(plain(str(error) if option.sf_show_identities else mask(str(error)))) from None
         for problem in (*unmatched(assessment), *check_distinct(assessment)):
             raise pytest.UsageError(plain(problem))

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -45,7 +46,7 @@ _TYPE_BY_SUFFIX = {
 }
 
 
-class SourceError(Exception):
+class SourceError(OAuthControlsError):
     """A source that cannot be read at all; the message says what is wrong and what to do."""
 
 
