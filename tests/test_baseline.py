@@ -22,6 +22,7 @@ from .support.catalogue import CATALOGUE
 from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import PKCE, app
 from .support.orgs import ORG_ID, kept, org_of
+from .support.results import run_of
 from .support.runs import Ran, assess, outcome, usage_error
 
 
@@ -280,7 +281,7 @@ def test_orgs_that_cannot_be_told_apart(pytester: pytest.Pytester, first: Any, s
 def written() -> dict[str, Any]:
     """Return results as a run writes them, cut down to a few rows, of which the first are findings."""
     assessment = Assessment((org_of({"Price_Feed.connectedApp": app()}),), CATALOGUE)
-    said = results.document(assessment, [(case.node_id, case.finding) for case in assessment.cases[:6]])
+    said = results.document(assessment, run_of(assessment, 6))
     loaded: dict[str, Any] = json.loads(results.encode(said, CATALOGUE))
     loaded["results"].sort(key=lambda row: str(row["verdict"]))
     return loaded

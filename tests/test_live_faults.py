@@ -24,7 +24,7 @@ from pytest_oauthcontrols.config.credentials import AccessToken
 from pytest_oauthcontrols.decisions.assessment import SUITE_ID
 from pytest_oauthcontrols.orgs.metadata_types import PERMISSIONS
 from pytest_oauthcontrols.rules.catalogue import load
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources.live import metadata_api, transport
 from pytest_oauthcontrols.sources.live.read import read_org
 from pytest_oauthcontrols.sources.parallel import Patience
@@ -169,7 +169,7 @@ def whole() -> Verdicts:
     assert sorted(actions(fine)) == sorted(READING)
     return {
         (None if app is None else app.name, control.id): evaluate(control, app, org).verdict.value
-        for app, control in cases(org, load())
+        for app, control in subjects(org, load())
     }
 
 

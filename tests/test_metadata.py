@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_oauthcontrols import sources
-from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -25,7 +25,7 @@ from pytest_oauthcontrols.orgs.metadata_types import (
 )
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Value
 from pytest_oauthcontrols.rules.control import Verdict
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources.archive import read_archive
 from pytest_oauthcontrols.sources.assembly import Origin
 from pytest_oauthcontrols.sources.directory import read_directory
@@ -90,7 +90,7 @@ def verdict(app: App, control_id: str) -> Verdict:
 
 def said(org: Org) -> list[tuple[object, ...]]:
     """Return what every control says of an org and its apps, with the evidence."""
-    found = [evaluate(control, app, org) for app, control in cases(org, CATALOGUE)]
+    found = [evaluate(control, app, org) for app, control in subjects(org, CATALOGUE)]
     return [(one.subject, one.control.id, one.verdict, one.message, one.evidence) for one in found]
 
 
@@ -714,7 +714,7 @@ def test_consumer_key_and_secret_are_never_kept(type_name: str) -> None:
     """A consumer key or secret in a file is nowhere in what is kept, but the file and line of the secret are noted."""
     org = org_of({"Ledger.connectedApp": secret_holder(type_name)})
     assert PLANTED not in everything(org)
-    assert PLANTED not in repr(snapshot.decode(snapshot.encode([org]))[0].apps[0].settings)
+    assert PLANTED not in repr(pickle.loads(pickle.dumps([org]))[0].apps[0].settings)
     assert PLANTED not in repr(said(org))
     (note,) = [note for note in org.notes if "consumer secret" in note]
     assert note.startswith("force-app/Ledger.connectedApp:5: ")
@@ -828,7 +828,7 @@ def test_order_of_files_does_not_matter(order: list[str]) -> None:
 def test_snapshot_keeps_every_verdict(tmp_path: Path) -> None:
     """What reaches the workers of a distributed run says the same of every case, word for word."""
     org = sources.read("demo", tmp_path)
-    (copy,) = snapshot.decode(snapshot.encode([org]))
+    (copy,) = pickle.loads(pickle.dumps([org]))
     assert said(copy) == said(org)
     assert everything(copy) == everything(org)
 
@@ -838,7 +838,7 @@ def test_snapshot_keeps_what_is_wrong() -> None:
     org = org_of(
         {"connectedApps/%1B%5BmRed\udcff.connectedApp": b"<", "a.ecaOauth": child(OAUTH, "Gone"), "b.settings": b""}
     )
-    (copy,) = snapshot.decode(snapshot.encode([org]))
+    (copy,) = pickle.loads(pickle.dumps([org]))
     assert everything(copy) == everything(org)
     assert said(copy) == said(org)
 
@@ -912,7 +912,7 @@ def test_mutated_file_is_read_or_named(content: bytes) -> None:
     reason = failure(content)
     assert not reason or reason.partition(" ")[0].strip(":").rpartition(":")[2].isdecimal()
     org = org_of({PATH: content, "Ledger.eca": xml("ExternalClientApplication")})
-    assert len(said(org)) == len(list(cases(org, CATALOGUE)))
+    assert len(said(org)) == len(list(subjects(org, CATALOGUE)))
 
 
 def small_zip(method: int) -> bytes:

@@ -52,7 +52,7 @@ def test_gate(pytester: pytest.Pytester, option: str, configured: str | None, ga
     for name in ran.having("xfailed"):
         case = ran.cases[name]
         assert case.reason.startswith("below the gate")
-        assert case.row["accepted"] == "below the gate"
+        assert case.row["not_blocking"] == "below the gate"
         unverifiable = name in ("Price_Feed-ca-client-credentials", "org-metadata-secrets")
         assert case.row["verdict"] == ("unverifiable" if unverifiable else "fail")
     assert {name: ran.cases[name].outcome for name in OTHERS} == OTHERS
@@ -168,7 +168,7 @@ def test_distributed_run_decides_alike(pytester: pytest.Pytester) -> None:
     arguments = ("--sf-baseline=before.json", "--sf-new-only", "--sf-severity=context", "-rxs")
     serial, spread = (assess(pytester, *arguments, *n, orgs=["./uat.json", "./prod.json"]) for n in ([], ["-n2"]))
     every = {"waived", "in the baseline", "below the gate", None}
-    assert {case.row["accepted"] for case in serial.cases.values()} == every
+    assert {case.row["not_blocking"] for case in serial.cases.values()} == every
     changes = {"new", "persisting", "fixed", "not comparable"}
     assert {case.properties.get("change", "fixed") for case in serial.cases.values()} == changes
     assert serial.document == spread.document

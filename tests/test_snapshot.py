@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.decisions.run import Run
 from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.derived import derive
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
@@ -47,6 +49,7 @@ from .support.metadata_files import (
     zipped,
 )
 from .support.orgs import everything, live_org, org_of, refusing_org, small_org
+from .support.results import run_of
 from .support.runs import Outcome, folder, outcome, run, usage_error
 from .support.salesforce import Emulator, FakeOrg, page, rest_error
 
@@ -314,7 +317,9 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "cut-short": lambda: snapshot.dump(small_org())[:-40],
     "twice": lambda: snapshot.dump(small_org()) * 2,
     "foreign-mapping": lambda: b'{"results": [], "schema": 1}',
-    "results-file": lambda: results.encode(results.document(Assessment((small_org(),), CATALOGUE), []), CATALOGUE),
+    "results-file": lambda: results.encode(
+        results.document(Assessment((small_org(),), CATALOGUE), Run((), ())), CATALOGUE
+    ),
     "array": lambda: b"[]",
     "array-of-snapshots": lambda: b"[" + snapshot.dump(small_org()) + b"]",
     "text": lambda: b'"pytest-oauthcontrols snapshot"',
@@ -382,12 +387,11 @@ def assess(content: bytes) -> str:
     except snapshot.SnapshotError as error:
         return "" if str(error).startswith("x.json: ") else str(error)
     assessment = Assessment((org,), CATALOGUE)
-    findings = [(case.node_id, case.finding) for case in assessment.cases]
-    said = [reading(org), *summary(assessment, [finding for _, finding in findings])]
-    said += [explain(finding) for _, finding in findings]
-    said += [str(one) for _, finding in findings for one in reporter.properties(finding)]
-    snapshot.encode([org])
-    return "\n".join(said) + results.encode(results.document(assessment, findings), CATALOGUE).decode()
+    run = run_of(assessment)
+    said = [reading(org), *summary(assessment, run)]
+    said += [explain(result) for result in run.results]
+    said += [str(one) for result in run.results for one in reporter.properties(result)]
+    return "\n".join(said) + results.encode(results.document(assessment, run), CATALOGUE).decode()
 
 
 SMALL = snapshot.dump(small_org())
@@ -675,7 +679,7 @@ def orgs(draw: st.DrawFn) -> Org:
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_what_reaches_workers_is_what_was_read(read: list[Org]) -> None:
     """Orgs of any names, labels and values come back as they were."""
-    assert [everything(org) for org in snapshot.decode(snapshot.encode(read))] == [everything(org) for org in read]
+    assert [everything(org) for org in pickle.loads(pickle.dumps(read))] == [everything(org) for org in read]
 
 
 @given(orgs())

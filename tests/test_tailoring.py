@@ -139,7 +139,7 @@ def test_severity_is_overridden(pytester: pytest.Pytester, workers: str) -> None
     reports = ["--sf-report=page.html", "--sf-markdown=out.md", "--sf-sarif=out.sarif"]
     ran = assess(pytester, "-k", "ca-pkce", "-m", "cvss_medium", "--sf-fail-on=high", workers, *reports)
     row = ran.cases["Price_Feed-ca-pkce"].row
-    assert (row["severity"], row["cvss"], row["score"], row["accepted"]) == (
+    assert (row["severity"], row["cvss"], row["score"], row["not_blocking"]) == (
         "medium",
         [4.0, 6.9],
         5.5,

@@ -80,7 +80,7 @@ def test_waiver_says_who_why_and_until_when(pytester: pytest.Pytester, ticket: s
     ran = assess(pytester, "-k", "ca-pkce", "-rx", *HTML)
     case = ran.cases["Price_Feed-ca-pkce"]
     words = f"waived by jo@acme.example until {LATER}{' (SEC-41)' if ticket else ''}: The client cannot do it."
-    assert (ran.code, case.row["verdict"], case.row["accepted"]) == (0, "fail", "waived")
+    assert (ran.code, case.row["verdict"], case.row["not_blocking"]) == (0, "fail", "waived")
     assert case.reason.startswith(f"{words} | critical 9.0-10.0: ")
     assert case.properties["waiver"] == f"{words} (oauthcontrols.yaml:2)"
     place = {"file": "oauthcontrols.yaml", "line": 2, "expired": False}

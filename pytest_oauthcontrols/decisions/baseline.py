@@ -73,15 +73,19 @@ class Baseline:
     def compare(self, finding: Finding) -> tuple[Change, date]:
         """Return what a finding of this run is, compared with the baseline, and the day that first had it."""
         key = key_of(finding)
+        change = self.change(key, finding.control.rule_sha256, finding.verdict.value)
+        return change, self.findings[key].since if change is Change.PERSISTING else finding.org.day
+
+    def change(self, key: Key, rule: str, verdict: str) -> Change:
+        """Return what a finding, by the rule that its control has now, is compared with the baseline."""
         earlier = self.findings.get(key)
-        if key.org in self.orgs and self.decided_otherwise(key.control, finding.control.rule_sha256):
-            return Change.NOT_COMPARABLE, finding.org.day
+        if key.org in self.orgs and self.decided_otherwise(key.control, rule):
+            return Change.NOT_COMPARABLE
         if earlier is None:
-            return Change.NEW, finding.org.day
-        if earlier.verdict == finding.verdict.value:
-            return Change.PERSISTING, earlier.since
-        unverifiable = finding.verdict is Verdict.UNVERIFIABLE
-        return Change.NOT_COMPARABLE if unverifiable else Change.NEW, finding.org.day
+            return Change.NEW
+        if earlier.verdict == verdict:
+            return Change.PERSISTING
+        return Change.NOT_COMPARABLE if verdict == Verdict.UNVERIFIABLE.value else Change.NEW
 
 
 def key_of(checked: Finding | Check) -> Key:

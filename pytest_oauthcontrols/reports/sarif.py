@@ -33,8 +33,7 @@ from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.finding import READABLE
-from pytest_oauthcontrols.sources.live.metadata_api import SOURCE
-from pytest_oauthcontrols.sources.parser import is_metadata
+from pytest_oauthcontrols.sources.parser import SOURCE, is_metadata
 from pytest_oauthcontrols.text import plain
 
 MAX_RESULTS = 25_000

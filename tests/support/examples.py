@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from pytest_oauthcontrols.config import configuration
-from pytest_oauthcontrols.decisions.gate import Decisions
 from pytest_oauthcontrols.orgs.metadata_types import METADATA_TYPES, ORG
 from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Subject, Unreadable
 from pytest_oauthcontrols.rules.evaluation import evaluate
@@ -61,9 +60,7 @@ class Example:
             path = tmp_path / configuration.FILE_NAME
             path.write_text(self.said["config"], "utf-8")
             configured = configuration.load(path, configuration.FILE_NAME, CATALOGUE)
-            org = replace(
-                configuration.apply(configured, org), decisions=Decisions(attestations=configured.attestations)
-            )
+            org = configuration.apply(configured, org)
         return org
 
 
