@@ -172,7 +172,7 @@ def test_baseline_is_no_excuse_for_what_cannot_be_read(pytester: pytest.Pytester
 def test_baseline_of_a_part_of_a_run_says_so(pytester: pytest.Pytester) -> None:
     """A baseline that lacks cases says how many: what they find is new."""
     found_before(pytester, {"Price_Feed": app()}, "-k", "ca-pkce")
-    lacking = "  it lacks 49 cases that did not run: what they find counts as new"
+    lacking = "  it is incomplete: 49 checks did not run then, so their findings count as new"
     kept(pytester, {"Price_Feed": app()})
     ran = assess(pytester, "-k", "ca-pkce or ca-session-timeout", SINCE_BEFORE)
     assert changes(ran) == {"Price_Feed-ca-pkce": "persisting", "Price_Feed-ca-session-timeout": "new"}

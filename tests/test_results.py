@@ -155,7 +155,7 @@ def test_what_a_baseline_lacks(pytester: pytest.Pytester) -> None:
     run(pytester)
     (pytester.path / "out.json").rename(pytester.path / "before.json")
     baseline = run(pytester, "--sf-baseline=before.json")["baseline"]
-    assert (baseline["missing_cases"], baseline["missing_orgs"]) == (0, [])
+    assert (baseline["missing_checks"], baseline["missing_orgs"]) == (0, [])
 
 
 # What the schema refuses

@@ -29,6 +29,8 @@ from .support.results import explained
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 RED, YELLOW, END = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
+OPTIONS = [report.option for report in REPORTS]
+
 
 @pytest.fixture(autouse=True)
 def _neither_colour_nor_step(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +231,6 @@ CUTS: dict[str, tuple[Callable[[pytest.Pytester], object], tuple[str, ...], str]
         "that were to run did not",
     ),
 }
-OPTIONS = [report.option for report in REPORTS]
 NO_SUMMARY = ("exit with a code", "internal error")
 """Where pytest itself shows none."""
 
@@ -251,18 +252,15 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
     lines = [line for line in result.outlines if line.startswith("partial: ")]
     assert len(lines) == (0 if cut in NO_SUMMARY else 1)
     for line in lines:
-        assert re.fullmatch(r"partial: \d+ of 354 cases ran: .*", line)
+        assert re.fullmatch(r"partial: \d+ of \d+ checks have a result \(the run ended early: .*", line)
         assert why in line
 
 
 @pytest.mark.parametrize("arguments", [(), ("-n2",), ("-k", "pkce"), ("--continue-on-collection-errors",)])
-def test_run_that_ends_as_it_should_is_not_called_partial(
-    pytester: pytest.Pytester, arguments: tuple[str, ...]
-) -> None:
-    """A run with failures, with cases that were not chosen or with broken tests beside it is whole."""
+def test_run_that_ends_as_it_should_did_not_end_early(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    """A run with failures, deselected checks or broken tests beside it came to its end; it says what it lacks."""
     if arguments == ("--continue-on-collection-errors",):
         pytester.makepyfile("import nowhere_to_be_found")
-    # A case that a project skips has no finding, but nothing kept it from running.
     pytester.makeconftest(
         "import pytest\n\ndef pytest_collection_modifyitems(items):\n"
         "    for item in items:\n        if 'Nightly_ETL-ca-pkce' in item.nodeid:\n"
@@ -273,7 +271,9 @@ def test_run_that_ends_as_it_should_is_not_called_partial(
     document = json.loads((pytester.path / "results.json").read_bytes())
     assert document["cut_short"] is None
     assert document["results"]
-    assert not [line for line in result.outlines if line.startswith("partial")]
+    (line,) = [line for line in result.outlines if line.startswith("partial: ")]
+    assert line.endswith(" checks have a result")
+    assert "  1 skipped by the project: unconditional skip" in result.outlines
     for name in ("summary.md", "plan.csv"):
         assert "artial:" not in (pytester.path / name).read_text("utf-8-sig")
 
@@ -281,7 +281,7 @@ def test_run_that_ends_as_it_should_is_not_called_partial(
 # Files that cannot be written
 
 
-@pytest.mark.parametrize("option", REPORTS)
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize(("given", "why"), [("folder", "Is a directory"), ("file/report", "")])
 def test_unwritable_report_is_a_usage_error_before_anything_is_read(
     pytester: pytest.Pytester, option: str, given: str, why: str
@@ -295,7 +295,7 @@ def test_unwritable_report_is_a_usage_error_before_anything_is_read(
     assert line.startswith(f"ERROR: {option}={given}: cannot be written: {why}")
 
 
-@pytest.mark.parametrize("option", REPORTS)
+@pytest.mark.parametrize("option", OPTIONS)
 def test_report_that_cannot_be_written_in_the_end_keeps_no_other_from_it(
     pytester: pytest.Pytester, option: str
 ) -> None:
@@ -312,7 +312,7 @@ def test_report_that_cannot_be_written_in_the_end_keeps_no_other_from_it(
     assert [path.name for path in (pytester.path / "out").iterdir()] == ["report"]
 
 
-@pytest.mark.parametrize("option", REPORTS)
+@pytest.mark.parametrize("option", OPTIONS)
 def test_report_is_written_whole_or_not_at_all(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
