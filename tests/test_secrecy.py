@@ -34,6 +34,7 @@ from werkzeug import Response
 from pytest_oauthcontrols import sources
 from pytest_oauthcontrols.config import credentials
 from pytest_oauthcontrols.config.configuration import load
+from pytest_oauthcontrols.config.description import WAYS_TO_LOG_IN
 from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.pytest_hooks.progress import Progress
@@ -343,7 +344,7 @@ import pytest
 @pytest.hookimpl(trylast=True, optionalhook=True)
 def pytest_configure_node(node):
     said = [repr(node.workerinput), repr(vars(node.config.option)), repr(vars(node)), repr(vars(node.config))]
-    said += [zlib.decompress(one).decode() for one in node.workerinput["oauthcontrols"].values()]
+    said += [zlib.decompress(one).decode("latin-1") for one in node.workerinput["oauthcontrols"].values()]
     assert len(said) == 7
     pathlib.Path("travels-" + node.gateway.id).write_text("\\n".join(said))
 """
@@ -436,7 +437,7 @@ ECHOES: dict[str, Answer] = {
 def read(pytester: pytest.Pytester, way: Way) -> Org | sources.SourceError:
     """Read an org in a thread, as a run does; return the org, or why it could not be read."""
     path, patience = pytester.path / "oauthcontrols.yaml", Patience(2)
-    logins = load(path, path.name, load_catalogue(), ("demo",)).logins if way.yaml else {}
+    logins = load(path, path.name, load_catalogue()).logins if way.yaml else {}
     reader = sources.reader(way.org, logins, pytester.path, pytester.path, patience)
     return read_together({way.org: reader}, patience, lambda doing: None)[way.org]
 
@@ -675,7 +676,7 @@ def test_secrets_in_plain_text_are_warned_of_and_not_shown(
     (pytester.path / "oauthcontrols.yaml").write_text(f"orgs:\n  uat: {text}\n", "utf-8")
     ran = searched(pytester, caplog, capfd)
     assert ran.code == 1
-    assert "oauthcontrols.yaml:2: 'consumer_secret' of uat stands here in plain text" in ran.output
+    assert "oauthcontrols.yaml:2: 'consumer_secret' of uat is in plain text" in ran.output
     assert "${UAT_CONSUMER_SECRET}" in ran.output
 
 
@@ -820,8 +821,8 @@ def test_no_representation_shows_a_secret(planted: Any) -> None:
 def test_every_way_to_log_in_is_looked_at() -> None:
     """No class of credentials, or field of one that is called a secret, is left out of these tests."""
     looked_at = {type(one) for one in PLANTED} | {credentials.SalesforceCli, credentials.Source}
-    assert set(credentials._METHODS.values()) <= looked_at  # noqa: SLF001
-    assert set(credentials._METHODS) <= set(WAYS) | {"source"}  # noqa: SLF001
+    assert {way.credentials for way in WAYS_TO_LOG_IN.values()} <= looked_at
+    assert set(WAYS_TO_LOG_IN) <= set(WAYS) | {"source"}
 
 
 def test_logins_show_no_secret(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -976,7 +977,7 @@ def test_what_a_worker_is_given_holds_no_secret(
     node.workerinput = {}
     reading.pytest_configure_node(node)
     (handed,) = node.workerinput.values()
-    plain = "".join(zlib.decompress(one).decode() for one in handed.values())
+    plain = "".join(zlib.decompress(one).decode("latin-1") for one in handed.values())
     assert "Stock" in plain
     assert leaks(plain + repr(node.workerinput) + pickle.dumps(node.workerinput).decode("latin-1")) == set()
     assert leaks(pickle.dumps(config.stash[assessment_key].orgs).decode("latin-1")) == set()
