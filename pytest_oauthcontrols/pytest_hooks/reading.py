@@ -83,12 +83,11 @@ class Reading:
     def _assessment(self, catalogue: Catalogue) -> Assessment:
         said = configured(self._config, catalogue)
         self._tailoring = tailoring.encode(said.tailoring)
-        catalogue = tailored(catalogue, said.tailoring)
-        decided = self._decisions(said, catalogue)
+        decided = self._decisions(said, said.catalogue)
         orgs = _told_apart(self._kept(self._read(said)))
         if not self._config.option.sf_show_identities:
             orgs = _told_apart([masked(org) for org in orgs])
-        return _assessment([configuration.apply(said, org) for org in orgs], catalogue, decided)
+        return _assessment([configuration.apply(said, org) for org in orgs], said.catalogue, decided)
 
     def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:
         option = self._config.option
