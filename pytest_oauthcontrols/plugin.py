@@ -60,8 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--sf-severity",
         choices=("published", "context"),
-        default="published",
-        help="whether the gate goes by the published severity (the default), or by that of the score in context",
+        help="whether the gate goes by the published severity, or by that of the score in context (default: 'gate' in"
+        " the configuration, else published)",
     )
     for option, what in (("--sf-select", "assess only"), ("--sf-ignore", "leave out")):
         group.addoption(

@@ -94,7 +94,7 @@ class Reading:
         fail_on = option.sf_fail_on or configured.gate
         return Decisions(
             fail_on=None if fail_on == "never" else Severity(fail_on),
-            in_context=option.sf_severity == "context",
+            in_context=configured.in_context if option.sf_severity is None else option.sf_severity == "context",
             waivers=configured.waivers,
             ignore_waivers=option.sf_no_waivers,
             attestations=configured.attestations,
