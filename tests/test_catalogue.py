@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, METADATA_TYPES, ORG
-from pytest_oauthcontrols.rules.catalogue import ASSESSED, Control, load, parse_control
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Control
+from pytest_oauthcontrols.rules.control_file import ASSESSED, parse_control
 from pytest_oauthcontrols.rules.predicates import PREDICATES
 from pytest_oauthcontrols.yaml_entries import DocumentError
 

@@ -18,13 +18,16 @@ import pytest
 import yaml
 from lxml import etree
 
+from pytest_oauthcontrols.orgs.derived import derive
 from pytest_oauthcontrols.orgs.metadata_types import METADATA_TYPES, ORG, Field, fields_of
-from pytest_oauthcontrols.orgs.model import App, Seen, Subject, Unreadable, derive
-from pytest_oauthcontrols.rules.catalogue import Control, Verdict, load
-from pytest_oauthcontrols.rules.evaluation import Finding, evaluate
+from pytest_oauthcontrols.orgs.model import App, Seen, Subject, Unreadable
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Control, Verdict
+from pytest_oauthcontrols.rules.evaluation import evaluate
+from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
-from .examples import Example, documents, examples
+from .support.examples import Example, documents, examples
 
 CONTROLS = {control.id: control for control in load().controls}
 DOCUMENTS = documents()

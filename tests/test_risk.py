@@ -12,9 +12,11 @@ import pytest
 
 from pytest_oauthcontrols.orgs.metadata_types import ORG
 from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Unreadable
-from pytest_oauthcontrols.rules.catalogue import Control, load, parse_control
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import Control
+from pytest_oauthcontrols.rules.control_file import parse_control
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.rules.predicates import PREDICATES
 from pytest_oauthcontrols.rules.risk import in_context, seen
 from pytest_oauthcontrols.rules.truth import (
@@ -28,7 +30,7 @@ from pytest_oauthcontrols.rules.truth import (
 )
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
-from .examples import Example
+from .support.examples import Example
 
 CATALOGUE = load()
 FILE = "controls/ca-sample.yaml"

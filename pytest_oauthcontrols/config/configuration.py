@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path, PurePath
 
 from pytest_oauthcontrols.config.credentials import Login
@@ -16,10 +17,12 @@ from pytest_oauthcontrols.config.description import (
 )
 from pytest_oauthcontrols.config.kinds import read_keys
 from pytest_oauthcontrols.config.tailoring import UNTAILORED, Override, Tailoring, tailored
-from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver
-from pytest_oauthcontrols.orgs.model import App, Org, Seen
+from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver, latest
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
 from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.conditions import FACTOR
 from pytest_oauthcontrols.rules.cvss import Severity
+from pytest_oauthcontrols.rules.finding import ATTESTED
 from pytest_oauthcontrols.rules.selection import Selection
 from pytest_oauthcontrols.text import matches
 from pytest_oauthcontrols.yaml_entries import Entry, parse, read_text
@@ -165,13 +168,38 @@ def apply(configuration: Configuration, org: Org) -> Org:
     if not configuration.file:
         return org
     matched: set[Declaration] = set()
-    apps = tuple(_apply(configuration, app, matched) for app in org.apps)
+    apps = tuple(
+        replace(
+            declared := _apply(configuration, app, matched),
+            settings={**declared.settings, **_attested(configuration.attestations, org, app.name)},
+        )
+        for app in org.apps
+    )
     notes = tuple(
         f"{one.file}:{one.line}: no app is called '{one.pattern}'"
         for one in configuration.declarations
         if one not in matched
     )
-    return replace(org, apps=apps, notes=org.notes + notes)
+    settings = {**org.settings, **_attested(configuration.attestations, org, None)}
+    return replace(org, apps=apps, settings=settings, notes=org.notes + notes)
+
+
+def _attested(attestations: Iterable[Attestation], org: Org, app: str | None) -> dict[str, Seen | Unreadable]:
+    """Return what is attested of an app, or of the org itself, as settings; what has expired as unreadable."""
+    by_setting: dict[str, list[Attestation]] = {}
+    for attestation in attestations:
+        if attestation.covers(org.given, app):
+            name = f"{FACTOR}{attestation.factor}" if attestation.control is None else ATTESTED + attestation.control
+            by_setting.setdefault(name, []).append(attestation)
+    return {name: _as_setting(name, latest(several), org.day) for name, several in by_setting.items()}
+
+
+def _as_setting(name: str, attestation: Attestation, day: date) -> Seen | Unreadable:
+    scope = attestation.scope
+    if not scope.holds(day):
+        reason = f"the attestation by {attestation.by} expired on {scope.expires} ({scope.where})"
+        return Unreadable(name, reason, manual=True)
+    return Seen(name, attestation.statement, scope.file, scope.line, str(attestation))
 
 
 def _apply(configuration: Configuration, app: App, matched: set[Declaration]) -> App:

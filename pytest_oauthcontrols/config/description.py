@@ -31,7 +31,7 @@ from pytest_oauthcontrols.config.kinds import (
 )
 from pytest_oauthcontrols.config.logins import LITERAL, SECRET, Way, logins
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.evaluation import READABLE
+from pytest_oauthcontrols.rules.finding import READABLE
 
 FILE_NAME = "oauthcontrols.yaml"
 

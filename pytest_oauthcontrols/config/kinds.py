@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any
 
 from pytest_oauthcontrols.orgs.metadata_types import ORG, SCOPES, canonical_scope, is_scope, scope_spellings
-from pytest_oauthcontrols.rules.catalogue import Catalogue, is_own_id
+from pytest_oauthcontrols.rules.catalogue import Catalogue
+from pytest_oauthcontrols.rules.control import is_own_id
 from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.text import suggestion
 from pytest_oauthcontrols.yaml_entries import Entry

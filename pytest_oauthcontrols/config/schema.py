@@ -9,7 +9,8 @@ from typing import Any
 from pytest_oauthcontrols.config.description import FILE_NAME, KEYS, SUMMARY
 from pytest_oauthcontrols.config.kinds import mapping_schema
 from pytest_oauthcontrols.orgs.metadata_types import ORG
-from pytest_oauthcontrols.rules.catalogue import OWN_ID, Control, load
+from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.control import OWN_ID, Control
 
 
 def schema() -> dict[str, Any]:

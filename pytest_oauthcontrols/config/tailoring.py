@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
-import zlib
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
-from pytest_oauthcontrols.rules.catalogue import Catalogue, Clause, Control, Verdict, in_order, is_own_id, parse_control
+from pytest_oauthcontrols.rules.catalogue import Catalogue, in_order
 from pytest_oauthcontrols.rules.conditions import compile_condition
+from pytest_oauthcontrols.rules.control import Clause, Control, Verdict, is_own_id
+from pytest_oauthcontrols.rules.control_file import parse_control
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.selection import EVERYTHING, FRAMEWORKS, Selection
 from pytest_oauthcontrols.text import is_pattern, suggestion
@@ -118,14 +118,3 @@ def _restricted(control: Control, condition: Entry, reason: str) -> Control:
         rules[subject] = (Clause(when, Verdict.NOT_APPLICABLE, reason, (), None), *rule)
     digest = hashlib.sha256(f"{control.rule_sha256} {json.dumps(condition)}".encode()).hexdigest()
     return replace(control, rules=rules, rule_sha256=digest)
-
-
-def encode(tailoring: Tailoring) -> bytes:
-    """Return it as bytes, for the workers of a distributed run."""
-    return zlib.compress(pickle.dumps(tailoring), level=1)
-
-
-def decode(content: bytes) -> Tailoring:
-    """Return the tailoring that `encode` was given."""
-    tailoring: Tailoring = pickle.loads(zlib.decompress(content))  # noqa: S301  (from the controller of the same run)
-    return tailoring

@@ -7,22 +7,18 @@ should hold it was read and it is not there (`Absent`), or nobody can tell (`Unr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
-from pytest_oauthcontrols.decisions.waivers import UNDECIDED, Decisions
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     GLOBAL_OAUTH,
     METADATA_TYPES,
     OAUTH,
-    OAUTH_POLICIES,
-    OAUTH_TYPES,
     ORG,
     Field,
     fields_of,
@@ -91,8 +87,23 @@ class Unverifiable(Exception):
         self.setting = setting
 
 
-examined: ContextVar[list[Setting] | None] = ContextVar("examined", default=None)
-"""The settings whose values were asked for since it was set to a list; None where nobody keeps account."""
+_examined: list[list[Setting]] = []
+"""Lists that are being filled with the settings whose values are asked for.
+
+Not a context variable: what a test looks at counts in whatever task or thread it looks, and those of an event loop that
+was started before the test know nothing of the test's context.
+"""
+
+
+@contextmanager
+def examining() -> Iterator[list[Setting]]:
+    """Collect every setting whose value is asked for while the block runs, in any task or thread."""
+    settings: list[Setting] = []
+    _examined.append(settings)
+    try:
+        yield settings
+    finally:
+        _examined.remove(settings)
 
 
 def of_version(setting: Setting, known: Field, api_version: float | None) -> Setting:
@@ -209,7 +220,7 @@ class App(Subject):
     def callback_urls(self) -> tuple[str, ...]:
         """Callback URLs, in their order; none where the app was read and has none."""
         __tracebackhide__ = True
-        name, component, _ = _CALLBACK_URLS[self.kind]
+        name, component, _ = CALLBACK_URLS[self.kind]
         found = self.setting(name, component)
         return () if isinstance(_noted(found), Absent) else _value(found)
 
@@ -226,7 +237,8 @@ class App(Subject):
         return bool(self.value(_PKCE_REQUIRED[self.kind]))
 
     def __repr__(self) -> str:
-        return f"<App {self.kind} {self.name}>"
+        # With the org, as tools that keep a history of tests know parameters by this text.
+        return f"<App {self.kind} {self.name} of {self.org.name}>"
 
 
 class Snapshot(NamedTuple):
@@ -269,8 +281,6 @@ class Org(Subject):
     """False if nothing of the org could be read: then there is nothing to assess."""
     snapshot: Snapshot | None = None
     """The file that keeps what was read, where there is one."""
-    decisions: Decisions = UNDECIDED
-    """What the user has decided of findings; nothing that was read."""
     unmasked: str | None = None
     """The name that the user gave it, where `name` is masked."""
 
@@ -302,7 +312,7 @@ class Org(Subject):
 
     @property
     def given(self) -> str:
-        """The name that the user gave it, by which waivers and attestations go."""
+        """The name that the user gave it, unmasked: waivers and attestations go by it."""
         return self.unmasked or self.name
 
     @property
@@ -329,7 +339,7 @@ _ENVIRONMENTS = {
 }
 """What stands between the name of My Domain and `.my.salesforce.com` (enhanced domains) to what the org is."""
 
-_CALLBACK_URLS = {
+CALLBACK_URLS = {
     CONNECTED_APP: ("oauthConfig.callbackUrl", "ConnectedApp", "oauthConfig.certificate"),
     EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH, f"{GLOBAL_OAUTH}.certificate"),
 }
@@ -354,9 +364,8 @@ def _examine(subject: Subject, org: Org, kind: str, name: str) -> Setting:
 
 
 def _noted(setting: Setting) -> Setting:
-    account = examined.get()
-    if account is not None:
-        account.append(setting)
+    for settings in _examined:
+        settings.append(setting)
     return setting
 
 
@@ -365,75 +374,3 @@ def _value(setting: Setting) -> Any:
     if isinstance(setting, Unreadable):
         raise Unverifiable(setting)
     return setting.value if isinstance(setting, Seen) else setting.default
-
-
-def derive(app: App) -> dict[str, Seen | Unreadable]:
-    """Return the settings that follow from others: `oauth` and `client_type`.
-
-    The client type is that of an app on a person's device where a callback URL has a custom scheme or a loopback host
-    (RFC 8252, 7), unless the app holds a certificate.
-    """
-    return {"oauth": _oauth(app), "client_type": _client_type(app)}
-
-
-def _oauth(app: App) -> Seen | Unreadable:
-    if app.kind == CONNECTED_APP:
-        own_type, nothing = "ConnectedApp", "no oauthConfig"
-        config = app.settings.get("oauthConfig")
-        if isinstance(config, Seen):
-            return Seen("oauth", True, config.source, config.line, "oauthConfig")
-    else:
-        own_type, nothing = "ExternalClientApplication", f"no {GLOBAL_OAUTH}, {OAUTH} or {OAUTH_POLICIES}"
-        for component in OAUTH_TYPES:
-            if component in app.read:
-                return Seen("oauth", True, app.read[component], None, component)
-        for component in OAUTH_TYPES:
-            if component in app.unread:
-                return app.unread[component]._replace(name="oauth")
-    if own_type not in app.read:
-        return Unreadable("oauth", f"no {own_type} was read")
-    return Seen("oauth", False, app.source, None, nothing)
-
-
-def _client_type(app: App) -> Seen | Unreadable:
-    callback_urls, component, certificate = _CALLBACK_URLS[app.kind]
-    urls = app.setting(callback_urls, component)
-    if isinstance(urls, Unreadable):
-        return urls._replace(name="client_type")
-    if isinstance(urls, Absent):
-        return Seen("client_type", "private", urls.source, None, "private: there is no callback URL")
-    assert isinstance(urls.value, tuple)
-    for url in urls.value:
-        why = _on_device(url)
-        if why is not None:
-            held = app.settings.get(certificate)
-            if isinstance(held, Seen):
-                return Seen(
-                    "client_type",
-                    "private",
-                    held.source,
-                    held.line,
-                    f"private: {url} {why}, but the app has a certificate",
-                )
-            return Seen("client_type", "public", urls.source, urls.line, f"public: {url} {why}")
-    return Seen(
-        "client_type",
-        "private",
-        urls.source,
-        urls.line,
-        "private: no callback URL has a custom scheme or a loopback host",
-    )
-
-
-def _on_device(url: str) -> str | None:
-    """Say what makes a callback URL end on a person's device; None if nothing does."""
-    scheme, colon, _ = url.partition(":")
-    if not colon:
-        return None
-    if scheme.lower() not in ("http", "https"):
-        return "has a custom scheme"
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        return None
-    return "has a loopback host" if host in ("localhost", "127.0.0.1", "::1") else None

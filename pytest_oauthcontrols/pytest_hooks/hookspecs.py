@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_oauthcontrols.rules.catalogue import Control
-    from pytest_oauthcontrols.rules.evaluation import Finding
+    from pytest_oauthcontrols.rules.control import Control
+    from pytest_oauthcontrols.rules.finding import Finding
 
 
 def pytest_oauthcontrols_controls(config: pytest.Config, controls: list[Control]) -> None:

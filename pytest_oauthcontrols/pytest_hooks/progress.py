@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from pytest_oauthcontrols.orgs.masking import mask
-from pytest_oauthcontrols.reports.wording import plain
 from pytest_oauthcontrols.sources.parallel import Doing
+from pytest_oauthcontrols.text import plain
 
 
 class Progress:

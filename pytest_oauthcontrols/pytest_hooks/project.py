@@ -12,9 +12,9 @@ from pytest_oauthcontrols.config import configuration
 from pytest_oauthcontrols.config.configuration import Configuration
 from pytest_oauthcontrols.config.tailoring import select
 from pytest_oauthcontrols.errors import OAuthControlsError
-from pytest_oauthcontrols.reports.wording import plain
 from pytest_oauthcontrols.rules.catalogue import Catalogue, in_order, load
 from pytest_oauthcontrols.rules.selection import Selection
+from pytest_oauthcontrols.text import plain
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from pytest_oauthcontrols.orgs.metadata_types import ORG
 from pytest_oauthcontrols.orgs.model import Setting
-from pytest_oauthcontrols.rules.catalogue import RiskCondition
+from pytest_oauthcontrols.rules.control import RiskCondition
 from pytest_oauthcontrols.rules.cvss import Severity, severity_of
-from pytest_oauthcontrols.rules.evaluation import Finding
+from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.rules.truth import BY_HAND, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 
 LOWERED = Severity.LOW.band[1]

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pytest_oauthcontrols.orgs.derived import derive
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     GLOBAL_OAUTH,
@@ -20,7 +21,7 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     ORG,
     POLICIES,
 )
-from pytest_oauthcontrols.orgs.model import MANAGED, App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.orgs.model import MANAGED, App, Org, Seen, Unreadable
 from pytest_oauthcontrols.sources.parser import (
     FILE_TYPES,
     Component,

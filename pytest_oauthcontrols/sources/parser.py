@@ -31,6 +31,9 @@ from pytest_oauthcontrols.orgs.model import Seen, Unreadable, Value
 MAX_FILE = 8 * 1024 * 1024
 """Bytes of the largest metadata file that is read."""
 
+SOURCE = "Metadata API"
+"""What evidence names as the source of a file that a live org delivered."""
+
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _LONGEST_QUOTE = 60

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from pytest_oauthcontrols.config.description import KEYS, WAYS_TO_LOG_IN
 from pytest_oauthcontrols.config.kinds import Key
 
-PAGE_OF_KEYS = Path(__file__).parents[2] / "docs" / "4-process.md"
+from .documentation import DOCS
+
+PAGE_OF_KEYS = DOCS / "4-process.md"
 _BEGIN, _END = "<!-- keys -->\n", "<!-- /keys -->\n"
 
 

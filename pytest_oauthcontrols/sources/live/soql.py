@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from pytest_oauthcontrols.orgs.derived import derive
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -17,7 +18,7 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     OAUTH_POLICIES,
     PERMISSIONS,
 )
-from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable, derive
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
 from pytest_oauthcontrols.sources.live.connection import Connection
 from pytest_oauthcontrols.sources.live.errors import Refusal, explain
 
