@@ -458,10 +458,10 @@ BAD: dict[str, tuple[tuple[str, str], str]] = {
         ranging("severity: high, ranges: [7.0, 8.9], basis: page"),
         "unknown key 'ranges'; did you mean 'range'?",
     ),
-    "key twice": (("may_break:", "threat: Another one. # here\nmay_break:"), "'threat' stands here a second time"),
+    "key twice": (("may_break:", "threat: Another one. # here\nmay_break:"), "'threat' is repeated"),
     "key of a requirement twice": (
         (REQUIRED, f"{REQUIRED}    oauthConfig.isPkceRequired: false # here\n"),
-        "'oauthConfig.isPkceRequired' stands here a second time",
+        "'oauthConfig.isPkceRequired' is repeated",
     ),
     # The control itself
     "id of another file": (instead("id: ca-sample", "id: ca-simple"), "the control's id is 'ca-simple'"),
@@ -626,7 +626,10 @@ BAD: dict[str, tuple[tuple[str, str], str]] = {
     "bracket that is not opened": (instead("name: A control of the tests", "name: ] A control"), "not YAML"),
     "tab": (instead("name: A control of the tests", "name:\n\t- x"), "not YAML"),
     "control character": (instead("name: A control of the tests", "name: A \x07 control"), "not YAML"),
-    "date that there is none": (instead("name: A control of the tests", "name: 2026-13-45"), "'2026-13-45' is no date"),
+    "date that there is none": (
+        instead("name: A control of the tests", "name: 2026-13-45"),
+        "'2026-13-45' is not a valid date",
+    ),
     "tag that does not fit": (instead("name: A control of the tests", "name: !!float none"), "not YAML"),
     "unknown tag": (instead("name: A control of the tests", "name: !module os"), "not YAML"),
     "key that is a list": (("name: A control of the tests\n", "? [name] # here\n: x\n"), "a key must be a text"),
@@ -685,8 +688,8 @@ def test_a_missing_key_is_named(key: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("- id: ca-sample\n", "the file must hold a mapping"),
-        ("just a text\n", "the file must hold a mapping"),
+        ("- id: ca-sample\n", "the file must be a mapping"),
+        ("just a text\n", "the file must be a mapping"),
         ("", "'id' is missing"),
         ("id: &id [*id]\n", "not YAML"),
     ],

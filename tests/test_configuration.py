@@ -128,7 +128,7 @@ def test_a_declared_client_type_goes_before_what_callback_urls_suggest(
 def test_without_a_configuration_nothing_is_said() -> None:
     """Without a file the org is left as it was read."""
     org = Example("made", 0, {"apps": APPS}).org(Path())
-    assert apply(Configuration(""), org) is org
+    assert apply(Configuration("", CATALOGUE), org) is org
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "apps: []\n", "{}\n", "\ufeffapps: []\n"])

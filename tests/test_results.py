@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pytest_oauthcontrols.config.configuration import GATES
+from pytest_oauthcontrols.config.description import SEVERITIES
 from pytest_oauthcontrols.decisions.baseline import SCHEMA as FORMAT
 from pytest_oauthcontrols.decisions.baseline import Change
 from pytest_oauthcontrols.decisions.gate import NotBlocking
@@ -88,7 +88,7 @@ def test_enumerations_are_those_of_the_code() -> None:
     assert set(result["change"]["enum"]) - {None} | set(gone["change"]["enum"]) == {one.value for one in Change}
     assert set(definitions["kind"]["enum"]) == {CONNECTED_APP, EXTERNAL_CLIENT_APP, None}
     assert set(definitions["org"]["properties"]["environment"]["enum"]) == {*_ENVIRONMENTS.values(), None}
-    assert set(properties["gate"]["properties"]["fail_on"]["enum"]) == set(GATES)
+    assert set(properties["gate"]["properties"]["fail_on"]["enum"]) == {*SEVERITIES, "never"}
 
 
 # Documents of all kinds

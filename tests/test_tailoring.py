@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pytest_oauthcontrols.config import tailoring
+
 from .support.configurations import configure
 from .support.metadata_files import PKCE, app
 from .support.orgs import kept
@@ -71,6 +73,30 @@ def test_own_control(pytester: pytest.Pytester, workers: str) -> None:
     assert row["evidence"][0]["line"] == 3
     assert ran.document["catalogue"]["own"] == {ID: f"controls/{ID}.yaml:2"}
     assert ran.document["catalogue"]["controls"] == 66
+
+
+@pytest.mark.usefixtures("_orgs")
+def test_controls_are_parsed_once(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run parses each control of the project, and compiles each override, once; an option selects among them."""
+    write(pytester)
+    when = {"oauthConfig.isClientCredentialEnabled": True}
+    override = {"control": "ca-pkce", "not_applicable_when": when, "reason": "Servers send no code."}
+    configure(pytester, controls=[f"controls/{ID}.yaml"], overrides=[override])
+    calls: list[str] = []
+
+    def count(name: str) -> None:
+        function = getattr(tailoring, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            calls.append(name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(tailoring, name, counted)
+
+    count("parse_control")
+    count("compile_condition")
+    assess(pytester, "--sf-select=own,ca-pkce")
+    assert calls == ["parse_control", "compile_condition"]
 
 
 @pytest.mark.usefixtures("_orgs")
@@ -176,7 +202,7 @@ def test_applicability_is_overridden(pytester: pytest.Pytester) -> None:
     [
         ({**OVERRIDE, "control": "ca-pkcee"}, "there is no control 'ca-pkcee'; did you mean 'ca-pkce'?"),
         ({"control": "ca-pkce", "severity": "low"}, "'reason' is missing"),
-        ({"control": "ca-pkce", "reason": "r"}, "overrides nothing: give severity or not_applicable_when"),
+        ({"control": "ca-pkce", "reason": "r"}, "overrides nothing: add severity or not_applicable_when"),
         ({**OVERRIDE, "not_applicable_when": {"oauthConfig.nope": True}}, "there is no setting 'oauthConfig.nope'"),
     ],
 )
@@ -185,7 +211,7 @@ def test_what_is_no_override(pytester: pytest.Pytester, override: dict[str, Any]
     configure(pytester, overrides=[override])
     assert f"oauthcontrols.yaml:2: {says}" in refused(pytester)
     configure(pytester, overrides=[OVERRIDE, OVERRIDE])
-    assert "ca-pkce is overridden a second time; it is in line 2 too" in refused(pytester)
+    assert "ca-pkce is already overridden in line 2" in refused(pytester)
 
 
 # Selection
@@ -231,10 +257,10 @@ def test_selection(
 @pytest.mark.usefixtures("_orgs")
 @pytest.mark.parametrize("asked", ["cor", "readable", "ca-pkcee", "CORE", "Acme-Rule"])
 def test_what_cannot_be_selected(pytester: pytest.Pytester, asked: str) -> None:
-    """What is no control and no framework is a usage error; that something could not be read is never left out."""
+    """Anything but a control or a framework is a usage error, and so is the check that something could be read."""
     for option in ("--sf-select", "--sf-ignore"):
         error = refused(pytester, f"{option}={asked}")
-        assert f"{option}: '{asked}' is no control and no framework" in error
+        assert f"{option}: '{asked}' is neither a control nor a framework" in error
 
 
 @pytest.mark.usefixtures("_orgs")
@@ -398,7 +424,7 @@ def test_controls_are_listed_as_the_project_has_them(pytester: pytest.Pytester) 
     assert lines.count("  left out by --sf-ignore: sbs") == 10
     refusal = pytester.runpytest("--sf-controls", "--sf-select=cor")
     assert refusal.ret == pytest.ExitCode.USAGE_ERROR
-    refusal.stderr.fnmatch_lines(["ERROR: --sf-select: 'cor' is no control and no framework*"])
+    refusal.stderr.fnmatch_lines(["ERROR: --sf-select: 'cor' is neither a control nor a framework*"])
 
 
 @pytest.mark.usefixtures("_orgs")

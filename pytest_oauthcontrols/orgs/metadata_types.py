@@ -160,6 +160,11 @@ def is_scope(scope: str) -> bool:
     return scope.lower() in _SCOPE_BY_ALIAS
 
 
+def scope_spellings() -> tuple[str, ...]:
+    """Return every scope and synonym that `is_scope` knows, in lower case."""
+    return tuple(_SCOPE_BY_ALIAS)
+
+
 def is_certificate_name(text: str) -> bool:
     """Tell whether what stands in place of a certificate is the name of one in the org."""
     return re.fullmatch(r"[A-Za-z]\w{0,79}", text) is not None
