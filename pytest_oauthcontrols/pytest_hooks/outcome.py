@@ -273,7 +273,8 @@ def _skip_reason(report: pytest.TestReport) -> str:
 
 def first_line(text: str) -> str:
     """Return the line that says what is wrong: pytest marks it with an E, and ends a longer text with it."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    # pytest-xdist puts the worker before it.
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("[gw")]
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     return (marked or [*lines[:1], ""])[0]
 
