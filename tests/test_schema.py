@@ -1,14 +1,12 @@
-"""The schema of oauthcontrols.yaml and the loader agree. Run as a script, this module renews the schema's lists."""
+"""The schema of oauthcontrols.yaml and the loader agree."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import MISSING, fields
 from datetime import date
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from jsonschema import Draft7Validator
 from pytest_oauthcontrols.config.configuration import CLIENT_TYPES, CRITICALITIES, FILE_NAME, GATES, PURPOSES
 from pytest_oauthcontrols.config.configuration import load as load_configuration
 from pytest_oauthcontrols.config.credentials import _METHODS
-from pytest_oauthcontrols.orgs.metadata_types import _SCOPE_BY_ALIAS, ORG, SCOPES
+from pytest_oauthcontrols.orgs.metadata_types import _SCOPE_BY_ALIAS, SCOPES
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.evaluation import READABLE
@@ -30,41 +28,10 @@ from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .support.configurations import BAD
 from .support.documentation import blocks
-from .support.editors import NAME, SAID, SCHEMA, schema_accepts
+from .support.editors import SAID, schema_accepts
 from .support.logins import ACCESS_TOKEN, BAD_LOGINS, CLIENT, KEY, KEY_FILE, PASSWORD
 
 CATALOGUE = load()
-
-
-def renewed(text: str) -> str:
-    """Return the text of the schema with the lists that the loader goes by now."""
-    schema = json.loads(text)
-    definitions = schema["definitions"]
-    names = {one.id: one.name for one in CATALOGUE.controls}
-    lists = {
-        "client_type": CLIENT_TYPES,
-        "control_of_apps": sorted(one.id for one in CATALOGUE.controls if ORG not in one.applies_to),
-        "control_of_the_org": sorted(one.id for one in CATALOGUE.controls if one.applies_to == (ORG,)),
-        "criticality": CRITICALITIES,
-        "factor": CATALOGUE.factors,
-        "framework": FRAMEWORKS,
-        "gate": GATES,
-        "purpose": PURPOSES,
-        "scope": SCOPES,
-        "severity": [one.value for one in Severity],
-    }
-    for name, values in lists.items():
-        definitions[name]["enum"] = list(values)
-    for name in ("control_of_apps", "control_of_the_org"):
-        definitions[name]["enumDescriptions"] = [names[one] for one in definitions[name]["enum"]]
-    spellings = "|".join(_any_case(word) for word in _SCOPE_BY_ALIAS)
-    definitions["other_spelling_of_a_scope"]["pattern"] = f"^({spellings})$"
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def _any_case(word: str) -> str:
-    """Return a pattern for a word in any case; a pattern of a schema has no flags."""
-    return "".join(f"[{char.upper()}{char.lower()}]" if char.isalpha() else char for char in word)
 
 
 # What editors and the loader make of a text
@@ -259,12 +226,6 @@ UNSEEN = {
     "apps: [&a {app: A, purpose: iot}, {<<: *a, app: B}]\n": MERGED,
 }
 """What the loader refuses and a schema cannot know of, and why."""
-
-
-def test_lists_are_those_of_the_loader() -> None:
-    """The schema lists what the loader knows: `python -m tests.test_schema` renews it."""
-    text = SCHEMA.read_text("utf-8")
-    assert text == renewed(text)
 
 
 def test_schema_is_one() -> None:
@@ -467,13 +428,3 @@ def test_broken_configurations(loader_accepts: Callable[[str], bool], configurat
     """Loader and schema agree on what was broken, whether it still is a configuration or not."""
     text = yaml.safe_dump(configuration)
     assert schema_accepts(text) == loader_accepts(text)
-
-
-def main() -> None:
-    """Write the lists into the schema."""
-    path = Path(__file__).parents[1] / "pytest_oauthcontrols" / NAME
-    path.write_text(renewed(path.read_text("utf-8")), "utf-8")
-
-
-if __name__ == "__main__":
-    main()
