@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from .support import sample_org
+
 SUITE = "pytest_oauthcontrols/suite.py"
 
 GOOD = """
@@ -570,7 +572,7 @@ def test_several_orgs_in_one_run(pytester: pytest.Pytester, org: Path) -> None:
     assert f"{SUITE}::test_control[demo-Nightly_ETL-ca-pkce]" in collected
     assert f"{SUITE}::test_org_control[demo-org-oauth-oidc]" in collected
     run = pytester.runpytest("--sf-org=./force-app", "--sf-org=demo", "-k", "pkce", "--tb=no")
-    run.stdout.fnmatch_lines(["force-app: 2 apps*, 2 cases", "demo: 12 apps*"])
+    run.stdout.fnmatch_lines(["force-app: 2 apps*, 2 cases", f"demo: {sample_org.APPS} apps*"])
 
 
 def differing(pytester: pytest.Pytester) -> None:
@@ -754,7 +756,7 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
     ]
     assert document["schema"] == 1
     assert document["tool"]["name"] == "pytest-oauthcontrols"
-    assert document["catalogue"]["controls"] == 65
+    assert document["catalogue"]["controls"] == len(sample_org.CONTROLS)
     (read,) = document["orgs"]
     assert (read["name"], read["source"], read["apps"], read["org_id"], read["api_calls"]) == (
         "force-app",
