@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
@@ -255,8 +255,9 @@ NO_OWN_ID = (
 """What is wrong with another id; it stands behind the id."""
 
 
+@cache
 def load() -> Catalogue:
-    """Return the catalogue that ships with the package."""
+    """Return the catalogue that ships with the package; its files are read once."""
     shipped = sorted(
         (one for one in files(_PACKAGE).joinpath("controls").iterdir() if one.name.endswith(".yaml")),
         key=lambda one: one.name,
