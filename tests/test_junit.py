@@ -86,7 +86,9 @@ def test_report_is_valid(pytester: pytest.Pytester, schema: etree.XMLSchema, wor
     (suite,) = tree.iter("testsuite")
     cases = list(suite.iter("testcase"))
     assert int(str(suite.get("tests"))) == len(cases) == sample_org.CASES
-    assert int(str(suite.get("failures"))) == len(list(suite.iter("failure"))) == 85
+    assert int(str(suite.get("failures"))) == len(list(suite.iter("failure")))
+    failing = [case for case in cases if properties(case)["verdict"] in ("fail", "unverifiable")]
+    assert len(failing) == len(list(suite.iter("failure"))) > sample_org.APPS
     assert all(properties(case).keys() >= {"control", "verdict", "severity", "cvss", "org"} for case in cases)
     validate(tree, schema)
 
