@@ -174,7 +174,7 @@ def test_what_cannot_be_told_in_a_plain_test(pytester: pytest.Pytester) -> None:
     text = result.stdout.str()
     assert "Unverifiable: oauthConfig.scopes is absent from" in text
     assert "model.py" not in text
-    assert "uat: 1 app (1 connected, 0 external client), 0 of 50 checks" in text
+    assert "uat: 1 app (1 connected, 0 external client), 0 of " in text
     assert "0 pass" not in text
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from pytest_oauthcontrols.reports.terminal import Line
 from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources import read
 
+from .support import sample_org
 from .support.catalogue import CATALOGUE
 from .support.configurations import ACCEPTED, configure
 from .support.metadata_files import app
@@ -52,16 +54,34 @@ def summary(lines: list[str]) -> list[str]:
 # Colour
 
 
+def coloured(rows: list[dict[str, Any]]) -> str:
+    """Return how many rows have which severity, as a terminal with colours shows it."""
+    numbers = Counter(row["severity"] for row in rows)
+    colours = {"critical": RED, "high": YELLOW}
+    parts = [
+        f"{colours[name]}{numbers[name]} {name}{END}" if name in colours else f"{numbers[name]} {name}"
+        for name in ("critical", "high", "medium", "low")
+        if numbers[name]
+    ]
+    return ", ".join(parts)
+
+
 def test_words_that_count_have_a_colour(pytester: pytest.Pytester) -> None:
     """Failing counts and severities are in colour, each with its word; what is none is not, and neither are names."""
-    lines = summary(pytester.runpytest("--sf-org=demo", "--color=yes", "--tb=no", "-rN").outlines)
-    counts = f"  74 pass, {RED}69 fail{END}, 151 not applicable, 44 manual, {YELLOW}16 unverifiable{END}"
-    assert lines[1] == counts
-    assert lines[2] == f"failing: {RED}37 critical{END}, {YELLOW}48 high{END}"
-    assert lines[4] == f"  Legacy Importer: {RED}8 critical{END}, {YELLOW}5 high{END}"
+    shown = ("--color=yes", "--tb=no", "-rN")
+    lines = summary(pytester.runpytest("--sf-org=demo", "--sf-json=results.json", *shown).outlines)
+    rows = json.loads((pytester.path / "results.json").read_bytes())["results"]
+    numbers = Counter(row["verdict"] for row in rows)
+    failing = [row for row in rows if row["verdict"] in ("fail", "unverifiable")]
+    assert lines[1] == (
+        f"  {numbers['pass']} pass, {RED}{numbers['fail']} fail{END}, {numbers['not_applicable']} not applicable,"
+        f" {numbers['manual']} manual, {YELLOW}{numbers['unverifiable']} unverifiable{END}"
+    )
+    assert lines[2] == f"failing: {coloured(failing)}"
+    assert lines[4] == f"  Legacy Importer: {coloured([row for row in failing if row['app'] == 'Legacy_Importer'])}"
     passing = pytester.runpytest("--sf-org=demo", "--color=yes", "-k", "Nightly_ETL-ca-oauth-settings").outlines
     assert [line for line in summary(passing) if "\x1b" in line] == [
-        f"{YELLOW}partial{END}: 1 of 354 checks have a result"
+        f"{YELLOW}partial{END}: 1 of {sample_org.CASES} checks have a result"
     ]
 
 
@@ -246,7 +266,7 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
     result = pytester.runpytest_subprocess("--sf-org=demo", *files, *arguments, "--tb=no", "-rN", timeout=180)
     document = json.loads((pytester.path / "out.json").read_bytes())
     assert why in document["cut_short"]
-    assert len(document["results"]) < 354
+    assert len(document["results"]) < sample_org.CASES
     for option in OPTIONS:
         said = (pytester.path / f"out{option.replace('--sf-', '.')}").read_text("utf-8-sig")
         assert why in said, option
