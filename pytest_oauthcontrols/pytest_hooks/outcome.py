@@ -61,22 +61,20 @@ class Outcome:
             return (yield)
         self._running, self._result, self._failed_parts = pyfuncitem, None, []
         error: BaseException | None = None
-        finding: Finding | None
+        finding: Finding | None = None
         outcome: object = None
         with examining() as looked_at:
             try:
                 outcome = yield
             except Concluded as concluded:
                 finding = concluded.finding
-            except (Exception, pytest.fail.Exception, pytest.skip.Exception) as raised:  # noqa: BLE001  (it is judged below)
+            except (Exception, pytest.fail.Exception, pytest.skip.Exception) as raised:  # noqa: BLE001  (judged below)
                 error = raised
-                # A shipped test concludes, so whatever else it raises comes from elsewhere.
-                finding = None if isinstance(pyfuncitem, CheckItem) else self._found(check, raised, looked_at)
-            else:
-                # Without a conclusion a shipped test did not run: a hook stood in for it.
-                finding = None if isinstance(pyfuncitem, CheckItem) else self._found(check, None, looked_at)
             finally:
                 self._running = None
+        # A shipped test concludes: whatever else it raises comes from elsewhere, and if it returns, a hook stood in.
+        if finding is None and not isinstance(pyfuncitem, CheckItem):
+            finding = self._found(check, error, looked_at)
         if error is not None and finding is None:
             # The test itself is wrong, or was stopped: nothing was found out about the app.
             raise error
@@ -126,7 +124,7 @@ class Outcome:
         """Put on the report what the check came to; all other plugins have had their say in the outcome."""
         report = yield
         check = item.stash.get(check_key, None)
-        if check is None:
+        if check is None or (call.when == "teardown" and report.outcome == "passed"):
             return report
         if self._running is item:
             if report.failed and call.excinfo is not None:

@@ -64,6 +64,11 @@ class Suite(pytest.Module):
             yield item
 
     @cached_property
+    def hooks_of_the_run(self) -> Any:
+        """What `ihook` is after the collection."""
+        return self.ihook
+
+    @cached_property
     def unwatched(self) -> bool:
         """Whether nobody but pytest itself looks at how parameters are set up: no hook, and no --setup-show."""
         hooks = (self.ihook.pytest_fixture_setup, self.ihook.pytest_fixture_post_finalizer)
@@ -88,8 +93,8 @@ class CheckItem(pytest.Function):
 
     @property
     def ihook(self) -> Any:
-        """The hooks of the project's root."""
-        return self.parent.ihook
+        """The hooks of the project's root; once all conftest files are known, looked up once for all items."""
+        return self.parent.hooks_of_the_run if self.session.testscollected else self.parent.ihook
 
     def setup(self) -> None:
         """Set up fixtures: for the test itself, whose arguments are its parameters, there is nothing to do.
