@@ -22,6 +22,7 @@ from pytest_oauthcontrols.orgs.model import _ENVIRONMENTS
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
 
+from .support import sample_org
 from .support.baselines import IS, WAS
 from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import DEMO_FILES, app, zipped
@@ -96,7 +97,7 @@ def test_enumerations_are_those_of_the_code() -> None:
 
 def test_sample_org(pytester: pytest.Pytester) -> None:
     """The results of the sample org are valid."""
-    assert len(run(pytester, orgs=("demo",))["results"]) == 354
+    assert len(run(pytester, orgs=("demo",))["results"]) == sample_org.CASES
 
 
 def test_folder_archive_snapshot(pytester: pytest.Pytester) -> None:
@@ -155,7 +156,7 @@ def test_what_a_baseline_lacks(pytester: pytest.Pytester) -> None:
     run(pytester)
     (pytester.path / "out.json").rename(pytester.path / "before.json")
     baseline = run(pytester, "--sf-baseline=before.json")["baseline"]
-    assert (baseline["missing_cases"], baseline["missing_orgs"]) == (0, [])
+    assert (baseline["missing_checks"], baseline["missing_orgs"]) == (0, [])
 
 
 # What the schema refuses

@@ -7,7 +7,6 @@ from copy import deepcopy
 from dataclasses import fields
 from datetime import date
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from jsonschema import Draft7Validator
 from pytest_oauthcontrols.config.configuration import load as load_configuration
 from pytest_oauthcontrols.config.description import FILE_NAME, KEYS, WAYS_TO_LOG_IN
 from pytest_oauthcontrols.config.kinds import Key
-from pytest_oauthcontrols.config.schema import schema_text
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, SCOPES, fields_of
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.finding import READABLE
@@ -27,9 +25,9 @@ from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .support.configurations import BAD
 from .support.documentation import blocks
-from .support.editors import SAID, SCHEMA, schema_accepts
+from .support.editors import SAID, schema_accepts
 from .support.logins import ACCESS_TOKEN, BAD_LOGINS, CLIENT, KEY, KEY_FILE, PASSWORD
-from .support.reference import PAGE_OF_KEYS, page_of_keys
+from .support.reference import PAGE_OF_KEYS
 
 CATALOGUE = load()
 
@@ -48,17 +46,6 @@ def loader_accepts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
         return True
 
     return accepts
-
-
-# What is generated
-
-
-@pytest.mark.parametrize(
-    ("path", "generate"), [(Path(str(SCHEMA)), schema_text), (PAGE_OF_KEYS, page_of_keys)], ids=["schema", "reference"]
-)
-def test_generated_file_is_up_to_date(path: Path, generate: Callable[[], str]) -> None:
-    """The schema and the reference say what the description of the file says."""
-    assert path.read_text("utf-8") == generate(), f"{path.name} is stale: run `nox -s generate`"
 
 
 def test_schema_is_valid() -> None:

@@ -237,7 +237,9 @@ def test_expired_attestation_is_manual_again(pytester: pytest.Pytester, expires:
     ran = assess(pytester, "-k", "org-customer-sso")
     case = ran.cases["org-customer-sso"]
     assert case.outcome == ("passed" if holds else "skipped")
-    assert ("The attestation by kim@acme.example expired on 2026-11-19." in case.reason) is not holds
+    assert (
+        "The attestation by kim@acme.example expired on 2026-11-19 (oauthcontrols.yaml:2)." in case.reason
+    ) is not holds
     assert case.row["attestation"]["expired"] is not holds
     assert reviewed(ran) == [(2, f"{'expires' if holds else 'expired'} on {expires}")]
     assert any(line.startswith("attested: ") for line in ran.lines) is holds
@@ -255,7 +257,7 @@ def test_attestation_helps_nothing_that_was_read(pytester: pytest.Pytester, cont
     assert (case.row["verdict"], case.row["attestation"]) == (verdict, None)
     assert case.outcome == ("passed" if verdict == "pass" else "failed")
     assert "attestation" not in case.properties
-    assert reviewed(ran) == [(2, "is not needed: no case of it is manual")]
+    assert reviewed(ran) == [(2, "is not needed: no check of it is manual")]
 
 
 @pytest.mark.parametrize(

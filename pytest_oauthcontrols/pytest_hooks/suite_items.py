@@ -30,6 +30,11 @@ class Suite(pytest.Module):
     see its tests and the project's naming rules (`python_functions`) would hide them.
     """
 
+    @property
+    def ihook(self) -> Any:
+        """The hooks of the project's root: pytest takes none of the conftest files for a file that does not exist."""
+        return self.session.gethookproxy(self.config.rootpath)
+
     def _getobj(self) -> Any:
         """Return the module."""
         return suite
@@ -80,6 +85,11 @@ class CheckItem(pytest.Function):
     """
 
     parent: Suite
+
+    @property
+    def ihook(self) -> Any:
+        """The hooks of the project's root."""
+        return self.parent.ihook
 
     def setup(self) -> None:
         """Set up fixtures: for the test itself, whose arguments are its parameters, there is nothing to do.

@@ -100,6 +100,15 @@ def documents() -> dict[str, dict[str, Any]]:
     return {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
 
 
+def published() -> dict[str, dict[str, Any]]:
+    """Return what was published of every control, written down beside its examples, by its id."""
+    found = {}
+    for control_id, document in documents().items():
+        assert "published" in document, f"tests/controls/{control_id}.yaml: 'published' is missing"
+        found[control_id] = document["published"]
+    return found
+
+
 def examples() -> list[Example]:
     """Return every example of every control."""
     return [
