@@ -376,3 +376,12 @@ def test_another_file_can_be_named(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--sf-org=demo", "--sf-config=of-demo.yaml", "-k", "sbs-oauth-003 and Warehouse_Sync")
     assert result.ret == pytest.ExitCode.OK
     assert result.parseoutcomes()["passed"] == 1
+
+
+def test_a_file_with_another_suffix(pytester: pytest.Pytester) -> None:
+    """A file that somebody believes to be the configuration, and is not, ends the run instead of doing nothing."""
+    (pytester.path / "oauthcontrols.yml").write_text("gate: never\n", "utf-8")
+    result = pytester.runpytest("--sf-org=demo")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: oauthcontrols.yml: is not read: rename it to {FILE_NAME}"])
+    assert pytester.runpytest("--sf-org=demo", "--sf-config=oauthcontrols.yml").ret == pytest.ExitCode.OK

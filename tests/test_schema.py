@@ -121,6 +121,7 @@ GOOD = [
     "orgs: {1: {cli: x}, true: {cli: x}, json: {cli: x}, a.zip.b: {source: a/b.zip}, demo2: {cli: x}, D.: {cli: x}}\n",
     # Variables are looked up when an org is asked for.
     "orgs: {prod: {access_token: '${NOT_SET}', instance_url: 'no address'}}\n",
+    *(f"orgs: {{prod: {{username: a, password: '{said}'}}}}\n" for said in ("a$b", "$1", "$a b", "x${A}${B} y", "${")),
     yaml.safe_dump({"apps": [{"app": "A", "allowed_scopes": [*SCOPES, "OfflineAccess", "profile", "SFAPIPLATFORM"]}]}),
     "inventory: [{app: A}, {app: B, criticality: high, documents: [], gaps: None known.}]\n",
     *(f"gate: {gate}\n" for gate in ("high", "never", "high in context")),
@@ -220,7 +221,7 @@ CONDITION = {"factor.mfa": True}
 IDS = ["ca-pkce", "eca-scopes", "org-idp-mfa", "sbs-oauth-001", "readable", "acme-rule", "ca-pkcee"]
 VALUES: dict[str, list[Any]] = {
     "text": ["A", "Nightly_*", "two words", " wide ", "7", "2027-03-31", "${NAME}", "a\nb", "é"],
-    "secret": ["A", "${NAME}"],
+    "secret": ["A", "${NAME}", "$NAME", "${NAME:-x}", "${NAME}-${NAME:-x}", "${"],
     "day, such as `2027-03-31`": [DAY, str(DAY), "2027-02-29"],
     "id of a control": IDS,
     "risk factor": list(CATALOGUE.factors),

@@ -346,6 +346,20 @@ def test_plugins_change_controls(pytester: pytest.Pytester, workers: str) -> Non
 
 
 @pytest.mark.usefixtures("_orgs")
+def test_plugins_read_no_control(pytester: pytest.Pytester) -> None:
+    """A file that a plugin cannot read a control from is one line, as it is where the configuration names it."""
+    pytester.makeconftest(
+        """
+        from pytest_oauthcontrols import load_control
+
+        def pytest_oauthcontrols_controls(controls):
+            controls.append(load_control("acme-none.yaml"))
+        """
+    )
+    assert refused(pytester) == "acme-none.yaml: cannot be read: No such file or directory"
+
+
+@pytest.mark.usefixtures("_orgs")
 def test_plugins_cannot_give_one_id_twice(pytester: pytest.Pytester) -> None:
     """The findings of two controls with one id could not be told apart."""
     pytester.makeconftest("def pytest_oauthcontrols_controls(controls):\n    controls.append(controls[0])\n")

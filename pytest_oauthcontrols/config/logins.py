@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_oauthcontrols.config.credentials import DEMO, Credentials, Login, is_path
-from pytest_oauthcontrols.config.kinds import NOT_EMPTY, Key, Kind, alternatives, mapping_schema, read_keys
+from pytest_oauthcontrols.config.kinds import Key, Kind, Schema, alternatives, mapping_schema, read_keys
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.yaml_entries import Entry
 
-LITERAL = Kind("text", NOT_EMPTY, lambda entry, key, _: entry.verbatim(key))
+_LIKE_A_VARIABLE = r"\s*\$([A-Za-z_]\w*|\{(?!\w+\})[^}]*\})\s*$"
+_SCHEMA: Schema = {"type": "string", "pattern": rf"^(?!{_LIKE_A_VARIABLE})[\s\S]*\S"}
+
+
+def _read_literal(entry: Entry, key: str, catalogue: Catalogue) -> str:
+    value = entry.verbatim(key)
+    if re.match(_LIKE_A_VARIABLE, value):
+        raise entry.error(f"'{key}' looks like a shell variable: write ${{NAME}} for an environment variable", key)
+    return value
+
+
+LITERAL = Kind("text", _SCHEMA, _read_literal)
 """A text as it is written, but for each `${NAME}`, which stands for an environment variable."""
 
-SECRET = Kind("secret", NOT_EMPTY, LITERAL.read)
+SECRET = Kind("secret", _SCHEMA, _read_literal)
 """The same; nobody should see it."""
 
 

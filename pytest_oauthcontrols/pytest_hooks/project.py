@@ -39,6 +39,9 @@ def configured(config: pytest.Config, catalogue: Catalogue) -> Configuration:
     """Return the project's configuration, with what options select; raises `DocumentError` where it is wrong."""
     path, shown = configuration_file(config)
     if config.option.sf_config is None and not path.exists():
+        for folder in (config.invocation_params.dir, config.rootpath):
+            if (folder / path.name).with_suffix(".yml").exists():
+                raise DocumentError(f"{path.stem}.yml: is not read: rename it to {path.name}")
         configured = Configuration("", catalogue)
     else:
         configured = configuration.load(path, shown, catalogue)

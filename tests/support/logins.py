@@ -55,6 +55,13 @@ BAD_LOGINS = {
     "security token of a source": ("source: x\n    security_token: x", 4, "'security_token' does not go with 'source'"),
     "number": ("username: x\n    password: 12345", 4, "'password' must be a text: put the value in quotes"),
     "boolean": ("cli: yes", 3, "'cli' must be a text: put the value in quotes"),
+    "variable without braces": (
+        "username: x\n    password: $UAT_PASSWORD",
+        4,
+        "'password' looks like a shell variable: write ${NAME} for an environment variable",
+    ),
+    "variable with a default": ("username: x\n    password: ${UAT_PASSWORD:-none}", 4, "looks like a shell variable"),
+    "variable of a strange name": ("username: x\n    password: ${PASS-WORD}", 4, "looks like a shell variable"),
     "list": ("cli: [acme]", 3, "'cli' must be a text"),
     "mapping": ("cli: {alias: acme}", 3, "'cli' must be a text"),
     "nothing": ("cli:", 3, "'cli' of prod has no value: add one"),
