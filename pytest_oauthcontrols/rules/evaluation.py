@@ -9,7 +9,7 @@ from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLI
 from pytest_oauthcontrols.orgs.model import App, Org, Unreadable
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.control import Control, Verdict
-from pytest_oauthcontrols.rules.finding import READABLE, Finding, Statement
+from pytest_oauthcontrols.rules.finding import READABLE, Finding, Statement, _attestation
 from pytest_oauthcontrols.rules.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, UNKNOWN
 
 
