@@ -7,7 +7,6 @@ Developer Guide.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -158,11 +157,6 @@ def canonical_scope(scope: str) -> str:
 def is_scope(scope: str) -> bool:
     """Tell whether the Metadata API knows the scope."""
     return scope.lower() in _SCOPE_BY_ALIAS
-
-
-def is_certificate_name(text: str) -> bool:
-    """Tell whether what stands in place of a certificate is the name of one in the org."""
-    return re.fullmatch(r"[A-Za-z]\w{0,79}", text) is not None
 
 
 _ID_TOKEN = {

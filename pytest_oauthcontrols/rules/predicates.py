@@ -5,17 +5,15 @@ A control names them as `predicate: NAME`. Each returns whether it holds and the
 
 from __future__ import annotations
 
-import base64
 import re
-import warnings
 from collections.abc import Callable, Sequence
 
+from pytest_oauthcontrols.orgs.certificates import parse_certificate
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     OAUTH,
     OAUTH_POLICIES,
-    is_certificate_name,
 )
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.rules.truth import FALSE, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth, untold
@@ -27,32 +25,15 @@ SAML_POLICIES = "ExtlClntAppSamlConfigurablePolicies"
 
 
 def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
-    """The connected app's certificate is valid on the day of the reading.
-
-    A certificate that is only named counts, and its expiry is said not to be visible.
-    """
+    """The connected app's certificate is valid on the day of the reading."""
     assert app is not None
     certificate = app.setting("oauthConfig.certificate", "ConnectedApp")
     if not isinstance(certificate, Seen):
         return (FALSE, [certificate]) if isinstance(certificate, Absent) else _cannot_tell(certificate)
-    text = str(certificate.value)
-    if is_certificate_name(text):
-        return TRUE, [certificate._replace(shown=f"the certificate named {text}, whose expiry is not visible")]
-    # Few orgs have certificates, and cryptography takes longer to import than all of this package.
-    from cryptography import x509
-
-    try:
-        with warnings.catch_warnings():
-            # Certificates in use break rules that have nothing to do with their expiry, as that on serial numbers.
-            warnings.simplefilter("ignore")
-            if "-----BEGIN" in text:
-                parsed = x509.load_pem_x509_certificate(text.encode())
-            else:
-                parsed = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
-            last_day = parsed.not_valid_after_utc.date()
-    except (ValueError, x509.InvalidVersion):
-        reason = f"{certificate.name} is neither a certificate that can be parsed nor a certificate's name"
-        return _cannot_tell(Unreadable(certificate.name, reason))
+    parsed = parse_certificate(str(certificate.value))
+    if parsed is None:
+        return _cannot_tell(Unreadable(certificate.name, f"{certificate.name} is not a certificate"))
+    last_day = parsed.not_valid_after_utc.date()
     expired = org.day > last_day
     shown = f"a certificate that {'expired on' if expired else 'is valid until'} {last_day}"
     return truth(not expired), [certificate._replace(shown=shown)]
