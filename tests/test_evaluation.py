@@ -83,6 +83,10 @@ def external(settings_: str | None = "", **components: str) -> Said:
 
 
 MANAGED: Said = {ECA: "<distributionState>Managed</distributionState>", OAUTH_POLICIES: ""}
+WITHOUT_OAUTH: Said = {
+    ECA: "",
+    "ExtlClntAppConfigurablePolicies": "<isOauthPluginEnabled>false</isOauthPluginEnabled>",
+}
 
 
 def org_of(said: Said, folder: Path = Path()) -> Org:
@@ -332,7 +336,8 @@ REAL: list[tuple[str, Said, Verdict, str]] = [
     ("eca-pkce", external() | {"live": 58.0}, UNVERIFIABLE, "API version 58.0"),
     ("eca-pkce", external(None), UNVERIFIABLE, f"No {GLOBAL_OAUTH} of App was found"),
     ("eca-pkce", MANAGED, MANUAL, "comes from a package"),
-    ("eca-pkce", {ECA: ""}, NOT_APPLICABLE, "The app has no OAuth settings."),
+    ("eca-pkce", {ECA: ""}, UNVERIFIABLE, f"No {GLOBAL_OAUTH} of App was found"),
+    ("eca-pkce", WITHOUT_OAUTH, NOT_APPLICABLE, "The app has no OAuth settings."),
     ("eca-code-credentials", external(), FAIL, "(Absent: the documented default applies.)"),
     ("eca-code-credentials", MANAGED, MANUAL, "comes from a package"),
     ("eca-client-credentials", external(), UNVERIFIABLE, "documented default, false, would do"),
@@ -1136,7 +1141,7 @@ EXTERNAL_API = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "Api"})}
     ("apps", "verdict", "named"),
     [
         ([], NOT_APPLICABLE, []),
-        ([NO_SIGN_ON, EXTERNAL_API, {ECA: ""}], NOT_APPLICABLE, []),
+        ([NO_SIGN_ON, EXTERNAL_API, WITHOUT_OAUTH], NOT_APPLICABLE, []),
         ([SIGNS_ON], PASS, ["App1: single logout URL"]),
         ([SIGNS_ON, SAML, EXTERNAL_WITH, NO_SIGN_ON], PASS, ["App1", "App2", "App3"]),
         ([SIGNS_ON, SIGNS_ON_WITHOUT], FAIL, ["App2: single logout URL = none"]),
@@ -1194,6 +1199,7 @@ BASE: dict[str, dict[str, dict[str, str]]] = {
 """Apps and an org without any flag, to which every control applies that flags can bring into scope."""
 CALLBACK_URL = {CA: "oauthConfig.callbackUrl", GLOBAL_OAUTH: "callbackUrl"}
 CERTIFICATE = {CA: "oauthConfig.certificate", GLOBAL_OAUTH: "certificate"}
+VALID = bare(datetime(2030, 1, 1, tzinfo=timezone.utc))
 URLS = ("https://sync.example/in", "com.example.sync:/in")
 Flags = dict[str, str | None]
 """Flags of an app or org by name; None for one that is absent."""
@@ -1213,7 +1219,7 @@ def flagged(subject: str, flags: Flags, url: str = URLS[0], *, certified: bool =
     for type_name in CALLBACK_URL.keys() & values.keys():
         values[type_name][CALLBACK_URL[type_name]] = url
         if certified:
-            values[type_name][CERTIFICATE[type_name]] = "Sync_Signing"
+            values[type_name][CERTIFICATE[type_name]] = VALID
     for flag, value in flags.items():
         type_name, path = OF_TYPE.get((subject, flag)) or OF_TYPE[ORG, flag]
         if value is not None:

@@ -696,7 +696,7 @@ PROJECT = b'{"packageDirectories": [{"path": "other"}, {"path": "./force-app/", 
 @pytest.mark.parametrize("project", ["", "work/crm/"], ids=["at the root", "further down"])
 @pytest.mark.parametrize("secure", ["a_backup", "other"])
 def test_the_copy_in_the_package_directory_counts(tmp_path: Path, project: str, secure: str, *, archived: bool) -> None:
-    """Of copies of an app that differ the one in the default package directory counts, and `readable` names the other."""
+    """Of copies of an app that differ the one in the default package directory counts; `readable` names the other."""
     content = {
         f"{project}sfdx-project.json": PROJECT,
         f"{project}force-app/main/Stock_Sync.connectedApp-meta.xml": connected_app(PKCE.format("false")),
