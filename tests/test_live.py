@@ -138,8 +138,8 @@ def test_the_number_of_calls_does_not_grow_with_the_apps(
         "query:OauthToken",
         "listMetadata",
         "checkRetrieveStatus",
-        "query:PermissionSetAssignment",
         "query:ConnectedApplication",
+        "composite:PermissionSetAssignment",
     ]
 
 

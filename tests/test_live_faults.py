@@ -128,8 +128,8 @@ READING = [
     "query:OauthToken",
     "checkRetrieveStatus",
     "listMetadata",
-    "query:PermissionSetAssignment",
     "query:ConnectedApplication",
+    "composite:PermissionSetAssignment",
 ]
 """What is asked of an org that is fine."""
 
@@ -139,7 +139,7 @@ ASSERTION = "{username: auditor@acme.example, consumer_key: '${ACME_KEY}', priva
 
 QUERIED = {
     "query:OauthToken": (None, "sbs-oauth-001"),
-    "query:PermissionSetAssignment": ("Courier", "sbs-acs-008"),
+    "composite:PermissionSetAssignment": ("Courier", "sbs-acs-008"),
     "query:ConnectedApplication": ("Stock_Sync", "ca-mobile-pin-length"),
 }
 """Query to the app and control that it decides."""

@@ -141,6 +141,9 @@ PERMISSIONS = (
 )
 """Permissions of a user that an app runs as, by their API names without `Permissions`."""
 
+HELD = ("ApiEnabled", "CanApproveUninstalledApps", "UseAnyApiClient")
+"""Permissions whose holders are listed, by their API names without `Permissions`."""
+
 _SCOPE_BY_ALIAS = {
     **{scope.lower(): scope for scope in SCOPES},
     **dict.fromkeys(("address", "email", "phone", "profile"), "Basic"),
@@ -239,7 +242,17 @@ _TYPES = (
         "connectedApp",
     ),
     MetadataType(
-        "ConnectedApplication", CONNECTED_APP, {"MobileSessionTimeout": _integer(), "PinLength": _integer()}, live=True
+        "ConnectedApplication",
+        CONNECTED_APP,
+        {
+            "MobileSessionTimeout": _integer(),
+            "OptionsAllowAdminApprovedUsersOnly": _boolean(),
+            "OptionsHasSessionLevelPolicy": _boolean(),
+            "OptionsRefreshTokenValidityMetric": _boolean(),
+            "PinLength": _integer(),
+            "RefreshTokenValidityPeriod": _integer(),
+        },
+        live=True,
     ),
     MetadataType(
         "ExternalClientApplication",
@@ -413,6 +426,7 @@ _TYPES = (
     ),
     MetadataType("OauthToken", ORG, {"AppName": _LIST}, live=True),
     MetadataType("InstalledApps", ORG, {"Label": _LIST}, live=True),
+    MetadataType("PermissionHolders", ORG, {name: Field("list", identity=True) for name in HELD}, live=True),
 )
 
 METADATA_TYPES = {(known.subject, known.name): known for known in _TYPES}
