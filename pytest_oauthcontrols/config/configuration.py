@@ -12,7 +12,7 @@ from typing import Any
 from pytest_oauthcontrols.config.credentials import Login, parse_logins
 from pytest_oauthcontrols.config.tailoring import UNTAILORED, Override, Tailoring, tailored
 from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver
-from pytest_oauthcontrols.orgs.metadata_types import ORG, SCOPES, canonical_scope, is_scope
+from pytest_oauthcontrols.orgs.metadata_types import HELD, ORG, SCOPES, canonical_scope, is_scope
 from pytest_oauthcontrols.orgs.model import App, Org, Seen
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.conditions import compile_condition
@@ -58,6 +58,8 @@ class Configuration:
     waivers: tuple[Waiver, ...] = ()
     attestations: tuple[Attestation, ...] = ()
     tailoring: Tailoring = UNTAILORED
+    permission_holders: tuple[Seen, ...] = ()
+    """For each permission that has a list of users who may hold it, the list."""
 
 
 def load(path: Path, shown: str, catalogue: Catalogue, reserved: tuple[str, ...] = ()) -> Configuration:
@@ -68,7 +70,7 @@ def load(path: Path, shown: str, catalogue: Catalogue, reserved: tuple[str, ...]
     entry = parse(_read(path, shown), shown)
     entry.only(
         (
-            *("orgs", "apps", "inventory"),
+            *("orgs", "apps", "inventory", "permission_holders"),
             *("gate", "waivers", "attestations"),
             *("controls", "overrides", "select", "ignore"),
         )
@@ -90,6 +92,7 @@ def load(path: Path, shown: str, catalogue: Catalogue, reserved: tuple[str, ...]
         tuple(_waiver(one, {**controls, READABLE.id: READABLE}, catalogue.factors) for one in entry.entries("waivers")),
         tuple(_attestation(one, controls, catalogue.factors) for one in entry.entries("attestations")),
         tailoring,
+        tuple(_permission_holders(entry)),
     )
 
 
@@ -167,6 +170,20 @@ def _inventoried(entry: Entry) -> Iterator[Declaration]:
         yield Declaration(one.text("app"), tuple(settings), one.file, one.line)
 
 
+def _permission_holders(entry: Entry) -> Iterator[Seen]:
+    """Yield the list of allowed holders of each permission that has one; an empty list allows nobody."""
+    if "permission_holders" not in entry:
+        return
+    said = entry["permission_holders"]
+    if not isinstance(said, Entry):
+        raise entry.error(f"'permission_holders' must be a mapping of {', '.join(HELD.values())}", "permission_holders")
+    said.only(HELD.values())
+    for key in said:
+        allowed = said.texts(key)
+        users = "1 user" if len(allowed) == 1 else f"{len(allowed)} users"
+        yield _seen(said, "permission_holders", key, allowed)._replace(shown=f"{users} may hold it")
+
+
 def _waiver(entry: Entry, controls: Mapping[str, Control], factors: Collection[str]) -> Waiver:
     entry.only(("control", "app", "org", "reason", "owner", "ticket", "expires"))
     control = _control(entry, controls, factors)
@@ -231,7 +248,8 @@ def apply(configuration: Configuration, org: Org) -> Org:
         for one in configuration.declarations
         if one not in matched
     )
-    return replace(org, apps=apps, notes=org.notes + notes)
+    holders = {setting.name: setting for setting in configuration.permission_holders}
+    return replace(org, apps=apps, notes=org.notes + notes, settings={**org.settings, **holders})
 
 
 def _apply(configuration: Configuration, app: App, matched: set[Declaration]) -> App:

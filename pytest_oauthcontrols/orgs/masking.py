@@ -30,6 +30,8 @@ def mask_identity(name: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """Return names as reports show them: the first of a great many, and how many more there are."""
     more = len(names) - MOST_LISTED
+    if not names:
+        return "nobody"
     return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 

@@ -141,8 +141,12 @@ PERMISSIONS = (
 )
 """Permissions of a user that an app runs as, by their API names without `Permissions`."""
 
-HELD = ("ApiEnabled", "CanApproveUninstalledApps", "UseAnyApiClient")
-"""Permissions whose holders are listed, by their API names without `Permissions`."""
+HELD = {
+    "ApiEnabled": "api_enabled",
+    "CanApproveUninstalledApps": "approve_uninstalled_connected_apps",
+    "UseAnyApiClient": "use_any_api_client",
+}
+"""Permissions whose holders are listed, by API names without `Permissions`, to their keys in the configuration."""
 
 _SCOPE_BY_ALIAS = {
     **{scope.lower(): scope for scope in SCOPES},

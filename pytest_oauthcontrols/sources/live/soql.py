@@ -132,13 +132,21 @@ def ask_rest(connection: Connection, apps: Iterable[App]) -> Queried:
     while _take_out(found, columns, refused) and connection.calls < MOST_CALLS:
         found = _ask(connection, _applications(columns))
     permissions = _all_pages(connection, answers.pop(_RUN_AS)) if run_as else Records()
-    applications = _all_pages(connection, found)._replace(refused=tuple(refused.items()))
+    applications = _named(_all_pages(connection, found))._replace(refused=tuple(refused.items()))
     holders = {
         name: _all_pages(connection, answer)
         for name, answer in answers.items()
         if _refused_column(answer) != f"Permissions{name}"
     }
     return Queried(applications, permissions, holders)
+
+
+def _named(applications: Records) -> Records:
+    """Return the records that name an app; that others were there is a gap."""
+    rows = tuple(row for row in applications.rows if isinstance(row.get("Name"), str) and row["Name"].strip())
+    if len(rows) == len(applications.rows):
+        return applications
+    return applications._replace(rows=rows, gap=applications.gap or "a record names no app")
 
 
 def _ask_together(connection: Connection, questions: Mapping[str, str]) -> dict[str, _Answer]:
