@@ -62,6 +62,8 @@ class Configuration:
     attestations: tuple[Attestation, ...] = ()
     tailoring: Tailoring = UNTAILORED
     """What made the catalogue the project's, as plain data."""
+    permission_holders: tuple[Seen, ...] = ()
+    """For each permission that has a list of users who may hold it, the list."""
 
 
 def load(path: Path, shown: str, catalogue: Catalogue) -> Configuration:
@@ -98,6 +100,7 @@ def load(path: Path, shown: str, catalogue: Catalogue) -> Configuration:
         waivers=tuple(_waiver(waiver) for waiver in values.get("waivers", ())),
         attestations=tuple(_attestation(attestation) for attestation in values.get("attestations", ())),
         tailoring=tailoring,
+        permission_holders=tuple(_permission_holders(values.get("permission_holders"))),
     )
 
 
@@ -141,6 +144,15 @@ def _declaration(app: Entry, group: str, keys: Iterable[str]) -> Declaration:
     return Declaration(app["app"], settings, app.file, app.line)
 
 
+def _permission_holders(holders: Entry | None) -> Iterator[Seen]:
+    """Yield the list of allowed holders of each permission that has one; an empty list allows nobody."""
+    for key, allowed in (holders or {}).items():
+        assert holders is not None
+        users = "1 user" if len(allowed) == 1 else f"{len(allowed)} users"
+        name = f"permission_holders.{key}"
+        yield Seen(name, allowed, holders.file, holders.lines[key], f"{users} may hold it")
+
+
 def _waiver(waiver: Entry) -> Waiver:
     return Waiver(waiver["control"], _scope(waiver), waiver["reason"], waiver["owner"], waiver.get("ticket"))
 
@@ -180,7 +192,8 @@ def apply(configuration: Configuration, org: Org) -> Org:
         for one in configuration.declarations
         if one not in matched
     )
-    settings = {**org.settings, **_attested(configuration.attestations, org, None)}
+    holders = {setting.name: setting for setting in configuration.permission_holders}
+    settings = {**org.settings, **holders, **_attested(configuration.attestations, org, None)}
     return replace(org, apps=apps, settings=settings, notes=org.notes + notes)
 
 

@@ -24,12 +24,15 @@ from pytest_oauthcontrols.config.kinds import (
     RISK_FACTOR,
     TEXT,
     TEXTS,
+    USERNAMES,
     Key,
     choice,
     control_id,
     entries,
+    mapping,
 )
 from pytest_oauthcontrols.config.logins import LITERAL, SECRET, Way, logins
+from pytest_oauthcontrols.orgs.metadata_types import HELD
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.finding import READABLE
 
@@ -56,6 +59,8 @@ LOGIN = Key(
 )
 APP = "Full name of an app, or a shell pattern (`*`, `?`, `[...]`) for full names. Case matters."
 ORG = Key(TEXT, "Name of an org, or a shell pattern for names. Without it, every org.", examples=("uat*",))
+HELD_PERMISSIONS = {key: key.replace("_", " ").title().replace("Api", "API") for key in HELD.values()}
+"""Key of each permission to its name in Setup."""
 EXPIRES = Key(DAY, "The last day on which it holds.", required=True, examples=("2027-03-31",))
 
 # How to log in
@@ -168,6 +173,16 @@ ORGS_APPS_AND_FINDINGS = {
             }
         ),
         "Your record of vendors. If there is one, an app that no entry matches is missing from it.",
+    ),
+    "permission_holders": Key(
+        mapping(
+            {
+                key: Key(USERNAMES, f"Users who may hold {label}; an empty list allows nobody.")
+                for key, label in HELD_PERMISSIONS.items()
+            }
+        ),
+        "Users who may hold a permission, by their usernames, in any case. Another active user who holds it is a"
+        " finding.",
     ),
     "gate": Key(
         choice(*SEVERITIES, "never", *(f"{severity}{IN_CONTEXT}" for severity in SEVERITIES)),

@@ -195,6 +195,8 @@ def _in_any_case(word: str) -> str:
 
 TEXTS = _list_of("texts", NOT_EMPTY)
 
+USERNAMES = _list_of("usernames", NOT_EMPTY)
+
 OAUTH_SCOPES = _list_of(
     "OAuth scopes",
     {
@@ -223,7 +225,20 @@ CONTROLS = _list_of(
 )
 
 
-# Lists of mappings
+# Mappings
+
+
+def mapping(keys: Mapping[str, Key]) -> Kind:
+    """Return the kind of one mapping."""
+
+    def read(entry: Entry, key: str, catalogue: Catalogue) -> Entry:
+        inner = entry[key]
+        if not isinstance(inner, Entry):
+            raise entry.error(f"'{key}' must be a mapping with {alternatives(keys)}", key)
+        inner.only(keys)
+        return read_keys(inner, keys, catalogue)
+
+    return Kind("mapping", mapping_schema(keys), read, keys)
 
 
 def entries(

@@ -7,7 +7,6 @@ Developer Guide.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -142,6 +141,13 @@ PERMISSIONS = (
 )
 """Permissions of a user that an app runs as, by their API names without `Permissions`."""
 
+HELD = {
+    "ApiEnabled": "api_enabled",
+    "CanApproveUninstalledApps": "approve_uninstalled_connected_apps",
+    "UseAnyApiClient": "use_any_api_client",
+}
+"""Permissions whose holders are listed, by API names without `Permissions`, to their keys in the configuration."""
+
 _SCOPE_BY_ALIAS = {
     **{scope.lower(): scope for scope in SCOPES},
     **dict.fromkeys(("address", "email", "phone", "profile"), "Basic"),
@@ -163,11 +169,6 @@ def is_scope(scope: str) -> bool:
 def scope_spellings() -> tuple[str, ...]:
     """Return every scope and synonym that `is_scope` knows, in lower case."""
     return tuple(_SCOPE_BY_ALIAS)
-
-
-def is_certificate_name(text: str) -> bool:
-    """Tell whether what stands in place of a certificate is the name of one in the org."""
-    return re.fullmatch(r"[A-Za-z]\w{0,79}", text) is not None
 
 
 _ID_TOKEN = {
@@ -250,7 +251,17 @@ _TYPES = (
         "connectedApp",
     ),
     MetadataType(
-        "ConnectedApplication", CONNECTED_APP, {"MobileSessionTimeout": _integer(), "PinLength": _integer()}, live=True
+        "ConnectedApplication",
+        CONNECTED_APP,
+        {
+            "MobileSessionTimeout": _integer(),
+            "OptionsAllowAdminApprovedUsersOnly": _boolean(),
+            "OptionsHasSessionLevelPolicy": _boolean(),
+            "OptionsRefreshTokenValidityMetric": _boolean(),
+            "PinLength": _integer(),
+            "RefreshTokenValidityPeriod": _integer(),
+        },
+        live=True,
     ),
     MetadataType(
         "ExternalClientApplication",
@@ -424,6 +435,7 @@ _TYPES = (
     ),
     MetadataType("OauthToken", ORG, {"AppName": _LIST}, live=True),
     MetadataType("InstalledApps", ORG, {"Label": _LIST}, live=True),
+    MetadataType("PermissionHolders", ORG, {name: Field("list", identity=True) for name in HELD}, live=True),
 )
 
 METADATA_TYPES = {(known.subject, known.name): known for known in _TYPES}

@@ -5,17 +5,17 @@ A control names them as `predicate: NAME`. Each returns whether it holds and the
 
 from __future__ import annotations
 
-import base64
 import re
-import warnings
 from collections.abc import Callable, Sequence
 
+from pytest_oauthcontrols.orgs.certificates import parse_certificate
+from pytest_oauthcontrols.orgs.masking import is_masked, listed, mask_identity
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
+    HELD,
     OAUTH,
     OAUTH_POLICIES,
-    is_certificate_name,
 )
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.rules.truth import FALSE, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth, untold
@@ -27,32 +27,15 @@ SAML_POLICIES = "ExtlClntAppSamlConfigurablePolicies"
 
 
 def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
-    """The connected app's certificate is valid on the day of the reading.
-
-    A certificate that is only named counts, and its expiry is said not to be visible.
-    """
+    """The connected app's certificate is valid on the day of the reading."""
     assert app is not None
     certificate = app.setting("oauthConfig.certificate", "ConnectedApp")
     if not isinstance(certificate, Seen):
         return (FALSE, [certificate]) if isinstance(certificate, Absent) else _cannot_tell(certificate)
-    text = str(certificate.value)
-    if is_certificate_name(text):
-        return TRUE, [certificate._replace(shown=f"the certificate named {text}, whose expiry is not visible")]
-    # Few orgs have certificates, and cryptography takes longer to import than all of this package.
-    from cryptography import x509
-
-    try:
-        with warnings.catch_warnings():
-            # Certificates in use break rules that have nothing to do with their expiry, as that on serial numbers.
-            warnings.simplefilter("ignore")
-            if "-----BEGIN" in text:
-                parsed = x509.load_pem_x509_certificate(text.encode())
-            else:
-                parsed = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
-            last_day = parsed.not_valid_after_utc.date()
-    except (ValueError, x509.InvalidVersion):
-        reason = f"{certificate.name} is neither a certificate that can be parsed nor a certificate's name"
-        return _cannot_tell(Unreadable(certificate.name, reason))
+    parsed = parse_certificate(str(certificate.value))
+    if parsed is None:
+        return _cannot_tell(Unreadable(certificate.name, f"{certificate.name} is not a certificate"))
+    last_day = parsed.not_valid_after_utc.date()
     expired = org.day > last_day
     shown = f"a certificate that {'expired on' if expired else 'is valid until'} {last_day}"
     return truth(not expired), [certificate._replace(shown=shown)]
@@ -192,14 +175,7 @@ def refresh_tokens_expire_within_24_hours(app: App | None, org: Org) -> Ruling:
 
 def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
     if app.kind == CONNECTED_APP:
-        policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
-        if not isinstance(policy, Seen):
-            if isinstance(policy, Absent):
-                return FALSE, [policy._replace(default="infinite", since=49)]
-            return _cannot_tell(policy)
-        match = _POLICY.fullmatch(str(policy.value).strip())
-        kind, period, unit = (match[1] or match[2], match[3], match[4]) if match else ("", None, None)
-        return _expires_within(hours, kind, period, unit), [policy]
+        return _refresh_tokens_of_connected_app(hours, app)
     parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
     if isinstance(parts[0], Absent):
         return _cannot_tell(parts[0])
@@ -207,6 +183,38 @@ def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
         return _cannot_tell(*parts)
     kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
     return _expires_within(hours, kind or "", period, unit), parts
+
+
+def _refresh_tokens_of_connected_app(hours: int, app: App) -> Ruling:
+    policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
+    if isinstance(policy, Absent):
+        return FALSE, [policy._replace(default="infinite", since=49)]
+    if isinstance(policy, Unreadable):
+        return _by_period(hours, app) or _cannot_tell(policy)
+    match = _POLICY.fullmatch(str(policy.value).strip())
+    kind, period, unit = (match[1] or match[2], match[3], match[4]) if match else ("", None, None)
+    return _expires_within(hours, kind, period, unit), [policy]
+
+
+_PERIOD = "ConnectedApplication.RefreshTokenValidityPeriod"
+_BY_USE = "ConnectedApplication.OptionsRefreshTokenValidityMetric"
+_LONGEST_UNIT = max(_HOURS.values())
+
+
+def _by_period(hours: int, app: App) -> Ruling | None:
+    """Return what the record of an app of another publisher shows of its refresh tokens; None if that is not enough.
+
+    The record has no unit, so a period decides only where it does so in hours, in days and in months.
+    """
+    period, by_use = app.settings.get(_PERIOD), app.settings.get(_BY_USE)
+    if not isinstance(period, Seen) or not isinstance(by_use, Seen):
+        return None
+    number = int(period.value) if isinstance(period.value, int) else 0
+    if number <= 0:
+        return None  # they never expire, or at once
+    if by_use.value is True or number > hours:
+        return FALSE, [by_use, period]
+    return (TRUE, [by_use, period]) if number * _LONGEST_UNIT <= hours else None
 
 
 def _expires_within(hours: int, kind: str, period: str | None, unit: str | None) -> Truth:
@@ -231,6 +239,45 @@ def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
     if ambiguous:
         seen.append(installed._replace(name="labels of several apps", value=ambiguous))
     return truth(not missing), seen
+
+
+def holders_of_api_enabled_are_allowed(app: App | None, org: Org) -> Ruling:
+    """Every user who holds API Enabled is on the list of allowed holders; without a list a person has to look."""
+    return _holders_are_allowed("ApiEnabled", org)
+
+
+def holders_of_approve_uninstalled_are_allowed(app: App | None, org: Org) -> Ruling:
+    """The same of Approve Uninstalled Connected Apps."""
+    return _holders_are_allowed("CanApproveUninstalledApps", org)
+
+
+def holders_of_use_any_api_client_are_allowed(app: App | None, org: Org) -> Ruling:
+    """The same of Use Any API Client."""
+    return _holders_are_allowed("UseAnyApiClient", org)
+
+
+def _holders_are_allowed(permission: str, org: Org) -> Ruling:
+    holders = org.setting(f"PermissionHolders.{permission}", "PermissionHolders")
+    if not isinstance(holders, Seen):
+        return _cannot_tell(holders)
+    names = _listed(holders)
+    if not names:
+        return TRUE, [holders]
+    list_name = f"permission_holders.{HELD[permission]}"
+    allowed = org.settings.get(list_name)
+    if not isinstance(allowed, Seen):
+        held_by = "1 user holds" if len(names) == 1 else f"{len(names)} users hold"
+        reason = (
+            f"{held_by} the permission, and no list of allowed holders is configured ({list_name}); check that each of"
+            f" them needs it: {holders.shown or listed(names)}"
+        )
+        return untold(True), [holders, Unreadable(list_name, reason, manual=True)]
+    known = {name.casefold() for name in _listed(allowed)}
+    others = tuple(name for name in names if name.casefold() not in known)
+    if not others:
+        return TRUE, [holders, allowed]
+    shown = listed([mask_identity(name) for name in others] if is_masked(holders) else others)
+    return FALSE, [Seen("holders who are not on the list", others, holders.source, None, shown), allowed]
 
 
 def no_app_has_full_access(app: App | None, org: Org) -> Ruling:
@@ -316,6 +363,9 @@ PREDICATES: dict[str, Predicate] = {
         refresh_tokens_expire_within_90_days,
         refresh_tokens_expire_within_24_hours,
         every_authorised_app_is_installed,
+        holders_of_api_enabled_are_allowed,
+        holders_of_approve_uninstalled_are_allowed,
+        holders_of_use_any_api_client_are_allowed,
         no_app_has_full_access,
         every_app_enforces_ip_restrictions,
         refresh_tokens_of_every_app_expire_within_90_days,
