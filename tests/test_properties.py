@@ -48,6 +48,8 @@ from pytest_oauthcontrols.sources.archive import metadata_files, open_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.parser import Component, MetadataFile, SourceError, UnreadableFile, parse
 
+from .support.metadata_files import CERTIFICATE
+
 CATALOGUE = load()
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
