@@ -9,7 +9,7 @@ from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLI
 from pytest_oauthcontrols.orgs.model import App, Org, Unreadable
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.control import Control, Verdict
-from pytest_oauthcontrols.rules.finding import READABLE, Finding, Statement
+from pytest_oauthcontrols.rules.finding import READABLE, Finding, Statement, attestation_of
 from pytest_oauthcontrols.rules.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, UNKNOWN
 
 
@@ -94,5 +94,5 @@ def _undecided(control: Control, app: App | None, org: Org, depth: int, *, by_ha
 
 def _by_hand(control: Control, app: App | None, org: Org) -> Verdict:
     """Return what holds where only a person can look: manual, unless somebody has looked and attests it."""
-    attestation = _attestation(control, app, org)
+    attestation = attestation_of(control, app, org)
     return PASS if attestation is not None and attestation.scope.holds(org.day) else MANUAL

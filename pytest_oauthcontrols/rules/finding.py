@@ -73,7 +73,7 @@ class Finding(NamedTuple):
         """The attestation, expired or not, where a person has to look, or has looked."""
         by_rule = self.decided and (self.stated is not None or self.steps[-1].verdict is Verdict.PASS)
         by_hand = self.verdict is Verdict.MANUAL or (self.verdict is Verdict.PASS and not by_rule)
-        return _attestation(self.control, self.app, self.org) if by_hand else None
+        return attestation_of(self.control, self.app, self.org) if by_hand else None
 
     @property
     def contradictions(self) -> tuple[str, ...]:
@@ -198,7 +198,8 @@ class Finding(NamedTuple):
                     yield by_default(one)
 
 
-def _attestation(control: Control, app: App | None, org: Org) -> Attestation | None:
+def attestation_of(control: Control, app: App | None, org: Org) -> Attestation | None:
+    """Return the attestation of a control on an app, or on the org; None where there is none."""
     return org.decisions.attested_control(control.id, org.given, None if app is None else app.name)
 
 
