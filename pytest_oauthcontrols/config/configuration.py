@@ -12,6 +12,7 @@ from typing import Any
 from pytest_oauthcontrols.config.credentials import Login, parse_logins
 from pytest_oauthcontrols.config.tailoring import UNTAILORED, Override, Tailoring, tailored
 from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver
+from pytest_oauthcontrols.orgs.derived import declared_client_type
 from pytest_oauthcontrols.orgs.metadata_types import ORG, SCOPES, canonical_scope, is_scope
 from pytest_oauthcontrols.orgs.model import App, Org, Seen
 from pytest_oauthcontrols.rules.catalogue import Catalogue
@@ -137,7 +138,7 @@ def _overrides(entry: Entry, controls: Mapping[str, Control]) -> Iterator[Overri
 
 def _declared(entry: Entry) -> Iterator[Declaration]:
     for one in entry.entries("apps"):
-        one.only(("app", "client_type", "purpose", "allowed_scopes"))
+        one.only(("app", "client_type", "purpose", "allowed_scopes", "allowed_attributes", "partner"))
         settings: list[Seen] = []
         if "client_type" in one:
             settings.append(_seen(one, "declared", "client_type", one.choice("client_type", CLIENT_TYPES)))
@@ -149,8 +150,16 @@ def _declared(entry: Entry) -> Iterator[Declaration]:
                 if not is_scope(scope):
                     raise one.error(f"there is no scope '{scope}'{suggestion(scope, SCOPES)}", "allowed_scopes")
             settings.append(_seen(one, "declared", "allowed_scopes", tuple(canonical_scope(scope) for scope in scopes)))
+        if "allowed_attributes" in one:
+            settings.append(_seen(one, "declared", "allowed_attributes", one.texts("allowed_attributes")))
+        if "partner" in one:
+            if not isinstance(one["partner"], bool):
+                raise one.error("'partner' must be true or false", "partner")
+            settings.append(_seen(one, "declared", "partner", one["partner"]))
         if not settings:
-            raise one.error("says nothing of the app: give client_type, purpose or allowed_scopes")
+            raise one.error(
+                "says nothing about the app: give client_type, purpose, allowed_scopes, allowed_attributes or partner"
+            )
         yield Declaration(one.text("app"), tuple(settings), one.file, one.line)
 
 
@@ -242,9 +251,7 @@ def _apply(configuration: Configuration, app: App, matched: set[Declaration]) ->
             said |= {setting.name: setting for setting in declaration.settings}
     declared = said.get("declared.client_type")
     if declared is not None:
-        said["client_type"] = declared._replace(
-            name="client_type", shown=f"{declared.value}: declared in the configuration"
-        )
+        said |= declared_client_type(declared)
     read = {**app.read, "declared": configuration.file, "inventory": configuration.file}
     if configuration.inventoried:
         said["inventory"] = Seen("inventory", "present", configuration.file)

@@ -169,8 +169,8 @@ def _risk(finding: Finding) -> dict[str, Any]:
     return {
         "score": float(risk.score),
         "severity": risk.severity.value,
-        "raised_by": [one.says for one in risk.raised_by],
-        "lowered_by": [one.says for one in risk.lowered_by],
+        "raised_by": [one.established for one in risk.raised_by],
+        "lowered_by": [one.established for one in risk.lowered_by],
         "not_seen": [one.says for one in risk.unseen],
     }
 
