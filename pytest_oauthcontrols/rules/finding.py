@@ -154,7 +154,10 @@ class Finding(NamedTuple):
         once: dict[tuple[object, ...], Setting] = {}
         for one in self._looked_at():
             # An absent setting is read with its default in one place, and without in another.
-            once.setdefault(one if isinstance(one, Unreadable) else (type(one), one.name, one.source), one)
+            key = one if isinstance(one, Unreadable) else (type(one), one.name, one.source)
+            known = once.setdefault(key, one)
+            if isinstance(one, Seen) and isinstance(known, Seen) and one.shown:
+                once[key] = one  # it says more than that the setting is there
         settings = tuple(once.values())
         return tuple(one for one in settings if one.name != "oauth" or isinstance(one, Unreadable)) or settings
 
