@@ -36,7 +36,7 @@ from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Verdict
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources.assembly import Origin, now
 from pytest_oauthcontrols.sources.directory import read_directory
 from pytest_oauthcontrols.sources.live import metadata_api
@@ -68,7 +68,11 @@ def passing_controls(template: str) -> tuple[str, ...]:
     """Return the ids of the controls that an app of the demo org passes."""
     with tempfile.TemporaryDirectory() as folder:
         assessment = Assessment((read(write_org(Path(folder), template, 1)),), load())
-        return tuple(case.control.id for case in assessment.cases if case.app and case.finding.verdict is Verdict.PASS)
+        return tuple(
+            check.control.id
+            for check in assessment.checks
+            if check.app and evaluate(check.control, check.app, check.org).verdict is Verdict.PASS
+        )
 
 
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
@@ -192,7 +196,7 @@ def parse_and_evaluate() -> tuple[Callable[[], float], Callable[[], float]]:
         gc.collect()  # what the rounds before have left is not part of this one
         start = time.process_time()
         org = read(folder)
-        for app, control in cases(org, catalogue):
+        for app, control in subjects(org, catalogue):
             evaluate(control, app, org)
         return time.process_time() - start
 
@@ -228,7 +232,7 @@ def unused() -> tuple[Callable[[], float], Callable[[], float]]:
 def serve(end: multiprocessing.connection.Connection) -> None:
     """Emulate an org of 1,008 apps in a process of its own, and send how to reach it."""
     sys.path.insert(0, str(HERE.parent))
-    from tests.salesforce import FakeOrg, emulator, mdapi_files
+    from tests.support.salesforce import FakeOrg, emulator, mdapi_files
 
     content = mdapi_files(write_demo(Path(tempfile.mkdtemp()), 84))
     packed = io.BytesIO()

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from bench import pytest_cpu, read, write_demo
 
-from pytest_oauthcontrols.decisions.assessment import Assessment
-from pytest_oauthcontrols.reports import REPORTS, encoder, results
+from pytest_oauthcontrols.decisions.assessment import Assessment, node_id
+from pytest_oauthcontrols.decisions.run import Result, Run
+from pytest_oauthcontrols.reports import REPORTS, results
 from pytest_oauthcontrols.rules.catalogue import load
+from pytest_oauthcontrols.rules.evaluation import evaluate
 
 RESULTS_OF_THE_SAMPLE = 340
 """About as many cases as the sample org has."""
@@ -29,19 +31,22 @@ def measure(count: int) -> None:
     org.mkdir()
     write_demo(org, max(1, round(count / RESULTS_OF_THE_SAMPLE)))
     assessment = Assessment((read(org),), load())
-    findings = [(case.node_id, case.finding) for case in assessment.cases]
+    found = [(check, evaluate(check.control, check.app, check.org)) for check in assessment.checks]
+    run = Run(
+        tuple(Result(check, node_id(check), finding, assessment.decisions.judge(finding)) for check, finding in found),
+        (),
+    )
     start = time.process_time()
-    document = results.document(assessment, findings)
-    show(len(findings), "(the document)", 0, time.process_time() - start)
-    for option in REPORTS:
-        encode = encoder(option)
+    document = results.document(assessment, run)
+    show(run.total, "(the document)", 0, time.process_time() - start)
+    for report in REPORTS:
         start = time.process_time()
-        content = encode(document, assessment.catalogue)
-        show(len(findings), option, len(content), time.process_time() - start)
+        content = results.encoded(report, document, assessment.catalogue)
+        show(run.total, report.option, len(content), time.process_time() - start)
     arguments = (f"--sf-org={org}", "--html=report.html", "--self-contained-html")
     without = pytest_cpu(root, arguments[0])
     spent = pytest_cpu(root, *arguments) - without
-    show(len(findings), "--html", (root / "report.html").stat().st_size, spent)
+    show(run.total, "--html", (root / "report.html").stat().st_size, spent)
 
 
 def show(count: int, report: str, size: int, seconds: float) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_oauthcontrols.config.tailoring import load_control
     from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Unverifiable
-    from pytest_oauthcontrols.pytest_hooks.stating import state
+    from pytest_oauthcontrols.pytest_hooks.concluding import state
     from pytest_oauthcontrols.rules.control import Control, Verdict
     from pytest_oauthcontrols.rules.cvss import Severity
     from pytest_oauthcontrols.rules.evaluation import evaluate
@@ -35,11 +35,12 @@ __all__ = [
 
 _MODULES = {
     **dict.fromkeys(("Absent", "App", "Org", "Seen", "Unreadable", "Unverifiable"), "orgs.model"),
-    **dict.fromkeys(("Control", "Verdict"), "rules.catalogue"),
-    **dict.fromkeys(("Finding", "evaluate"), "rules.evaluation"),
+    **dict.fromkeys(("Control", "Verdict"), "rules.control"),
+    "Finding": "rules.finding",
+    "evaluate": "rules.evaluation",
     "Severity": "rules.cvss",
     "load_control": "config.tailoring",
-    "state": "pytest_hooks.stating",
+    "state": "pytest_hooks.concluding",
 }
 
 

@@ -6,25 +6,28 @@ Nothing heavier than pytest is imported here: everything else is only where `--s
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+
+from pytest_oauthcontrols.reports import REPORTS
 
 if TYPE_CHECKING:
     from pytest_oauthcontrols.orgs.model import App, Org
     from pytest_oauthcontrols.rules.control import Control
 
 _MARKERS = (
-    "control(id, severity, cvss, name, remediation, ...): what the test is a case of, or states (pytest-oauthcontrols)",
+    "control(id, severity, cvss, name, remediation, ...): the control that a test checks (pytest-oauthcontrols)",
     *(
-        f"cvss_{severity}: a case of a control whose published severity is {severity}"
+        f"cvss_{severity}: checks a control whose published severity is {severity}"
         for severity in ("critical", "high", "medium", "low")
     ),
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
+    """Add the options, and what a project can set once in its pytest configuration."""
     group = parser.getgroup("oauthcontrols", "OAuth controls of Salesforce orgs")
     group.addoption(
         "--sf-org",
@@ -33,35 +36,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ORG",
         help="assess this org: a name that oauthcontrols.yaml or the Salesforce CLI knows, the path of a folder or .zip"
         " of metadata or of a snapshot (.json), 'env' for the access token in the environment, or 'demo' for the sample"
-        " org; repeat for several orgs",
+        " org; repeat for several orgs (default: the ini option sf_org)",
     )
     group.addoption(
         "--sf-config",
         metavar="FILE",
-        help="how to log in to orgs, and what is to be known of their apps"
-        " (default: oauthcontrols.yaml in the current folder, else in the root directory)",
+        help="how to log in to orgs, and what is known about their apps (default: the ini option sf_config, else"
+        " oauthcontrols.yaml in the current folder, else in the root directory)",
     )
     group.addoption(
         "--sf-timeout",
         type=_seconds,
-        default=300,
         metavar="SECONDS",
         help="how long the reading of an org may take (default: 300)",
     )
     group.addoption("--sf-snapshot", metavar="DIR", help="keep what was read in this folder, a file for each org")
-    for option, report in _REPORTS.items():
-        group.addoption(option, metavar="FILE", help=report)
+    for report in REPORTS:
+        group.addoption(report.option, metavar="FILE", help=report.help)
     group.addoption(
         "--sf-fail-on",
         choices=("critical", "high", "medium", "low", "never"),
-        help="the least severity that fails the run; what is below is reported and xfailed (default: 'gate' in the"
-        " configuration, else low)",
+        help="the lowest severity that fails the run; findings below it are reported and xfailed (default: 'gate' in"
+        " the configuration, else low)",
     )
     group.addoption(
         "--sf-severity",
         choices=("published", "context"),
-        default="published",
-        help="whether the gate goes by the published severity (the default), or by that of the score in context",
+        help="whether the gate goes by the published severity or by that of the score in context (default: 'gate' in"
+        " the configuration, else published)",
     )
     for option, what in (("--sf-select", "assess only"), ("--sf-ignore", "leave out")):
         group.addoption(
@@ -80,6 +82,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--sf-controls", action="store_true", help="show the catalogue of controls, as the project has it, and exit"
     )
+    parser.addini("sf_org", "the orgs to assess where --sf-org is not given, one per line", "linelist", [])
+    parser.addini("sf_config", "the oauthcontrols.yaml to use where --sf-config is not given")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -91,7 +95,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def _seconds(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds from 1 to {_LONGEST}")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds from 1 to {_LONGEST}")
     return int(text)
 
 
@@ -102,50 +106,68 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and, where an org is to be assessed, everything that assesses it."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
-    if config.option.sf_org:
+    option = config.option
+    if not option.sf_org:
+        option.sf_org = [_from_ini(config, value) for value in config.getini("sf_org")]
+    if option.sf_config is None and option.sf_org and config.getini("sf_config"):
+        option.sf_config = _relative(config, config.getini("sf_config"))
+    if option.sf_org:
         _activate(config)
-    else:
-        given = [name for name in _NEED_ORG if getattr(config.option, name.lstrip("-").replace("-", "_"))]
+    elif not option.sf_controls:
+        given = [name for name in _NEED_ORG if getattr(option, name.lstrip("-").replace("-", "_"))]
         if given:
-            raise pytest.UsageError(f"{given[0]} needs --sf-org, which says what is to be assessed")
-    if config.option.sf_new_only and not config.option.sf_baseline:
+            raise pytest.UsageError(f"{given[0]} needs --sf-org, which says what to assess")
+    if option.sf_new_only and not option.sf_baseline:
         raise pytest.UsageError("--sf-new-only needs --sf-baseline, which says what is not new")
 
 
-_REPORTS = {
-    "--sf-json": "write every result to this file",
-    "--sf-report": "write the auditor's page, HTML in one file",
-    "--sf-sarif": "write the findings as SARIF, for code scanning",
-    "--sf-csv": "write the findings as a plan of action, for spreadsheets",
-    "--sf-markdown": "write a summary as Markdown",
-}
-"""Option of each report to what it does."""
-
 _NEED_ORG = (
-    *_REPORTS,
-    *("--sf-config", "--sf-snapshot", "--sf-select", "--sf-ignore"),
-    *("--sf-baseline", "--sf-new-only", "--sf-no-waivers"),
+    *(report.option for report in REPORTS),
+    *("--sf-config", "--sf-timeout", "--sf-snapshot", "--sf-fail-on", "--sf-severity", "--sf-select", "--sf-ignore"),
+    *("--sf-no-waivers", "--sf-baseline", "--sf-new-only", "--sf-show-identities"),
 )
 
 
+def _from_ini(config: pytest.Config, value: str) -> str:
+    """Return a value as an option would give it: a path is relative to the file that says it, not to where we are."""
+    return _relative(config, value) if value.startswith(("./", "../", ".\\", "..\\")) or value == "." else value
+
+
+def _relative(config: pytest.Config, path: str) -> str:
+    """Return a path that is relative to pytest's configuration file as one that is relative to the current folder."""
+    folder = config.rootpath if config.inipath is None else config.inipath.parent
+    full = folder / path
+    try:
+        relative = os.path.relpath(full, config.invocation_params.dir)
+    except ValueError:  # on another drive of Windows
+        return str(full)
+    return relative if relative.startswith(".") else f"./{relative}"
+
+
 def _activate(config: pytest.Config) -> None:
+    from pytest_oauthcontrols.pytest_hooks.collected import Collected
+    from pytest_oauthcontrols.pytest_hooks.outcome import Outcome
     from pytest_oauthcontrols.pytest_hooks.reading import Reading
     from pytest_oauthcontrols.pytest_hooks.suite_items import Collection
-    from pytest_oauthcontrols.pytest_hooks.user_tests import OwnTests
+    from pytest_oauthcontrols.pytest_hooks.user_tests import UserTests
 
-    config.pluginmanager.register(Reading(config), "oauthcontrols-reading")
-    config.pluginmanager.register(Collection(config), "oauthcontrols-collection")
-    config.pluginmanager.register(OwnTests(config), "oauthcontrols-own-tests")
+    collected = Collected(config)
+    register = config.pluginmanager.register
+    register(Reading(config), "oauthcontrols-reading")
+    register(collected, "oauthcontrols-collected")
+    register(Collection(config), "oauthcontrols-collection")
+    register(UserTests(config, collected), "oauthcontrols-user-tests")
+    register(Outcome(config), "oauthcontrols-outcome")
     if hasattr(config, "workerinput"):
         return
     from pytest_oauthcontrols.pytest_hooks.reporter import Reporter
 
-    reporter = Reporter(config)
-    config.pluginmanager.register(reporter, "oauthcontrols-reporter")
+    reporter = Reporter(config, collected)
+    register(reporter, "oauthcontrols-reporter")
     if config.getoption("htmlpath", None):
         from pytest_oauthcontrols.pytest_hooks.html_rows import HtmlReport
 
-        config.pluginmanager.register(HtmlReport(reporter), "oauthcontrols-html")
+        register(HtmlReport(reporter), "oauthcontrols-html")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -161,42 +183,62 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 @pytest.fixture(scope="session")
-def org(_oauth_org: Org) -> Org:
+def sf_org(request: pytest.FixtureRequest) -> Org:
     """The Salesforce org under test: its name, settings and apps. A test that takes it runs once per --sf-org."""
-    return _oauth_org
+    return cast("Org", _parameter(request))
 
 
 @pytest.fixture(scope="session")
-def app(_oauth_app: App) -> App:
+def sf_app(request: pytest.FixtureRequest) -> App:
     """A connected app or external client app of the org. A test that takes it runs once per app."""
-    return _oauth_app
+    return cast("App", _parameter(request))
 
 
 @pytest.fixture(scope="session")
-def control(_oauth_control: Control) -> Control:
+def sf_control(request: pytest.FixtureRequest) -> Control:
     """A control of the catalogue. A test that takes it runs once per control, with `app` once per app and control."""
-    return _oauth_control
-
-
-# The parameters are put on these, so that a project's own fixture called `app` or `org` is left alone.
-
-
-@pytest.fixture(scope="session")
-def _oauth_org(request: pytest.FixtureRequest) -> Any:
-    return _parameter(request)
-
-
-@pytest.fixture(scope="session")
-def _oauth_app(request: pytest.FixtureRequest) -> Any:
-    return _parameter(request)
-
-
-@pytest.fixture(scope="session")
-def _oauth_control(request: pytest.FixtureRequest) -> Any:
-    return _parameter(request)
+    return cast("Control", _parameter(request))
 
 
 def _parameter(request: pytest.FixtureRequest) -> Any:
-    if not hasattr(request, "param"):
+    """Return what the running test was parametrized with; without an org the test is skipped."""
+    if hasattr(request, "param"):
+        return request.param
+    if not request.config.option.sf_org:
         pytest.skip("needs a Salesforce org: give --sf-org")
-    return request.param
+    from pytest_oauthcontrols.pytest_hooks.reading import only_org
+
+    return only_org(request)
+
+
+class _OrgFixture:
+    @pytest.fixture(scope="session")
+    def org(self, sf_org: Org) -> Org:
+        """The Salesforce org under test, as `sf_org`; not there where a project or another plugin has an `org`."""
+        return sf_org
+
+
+class _AppFixture:
+    @pytest.fixture(scope="session")
+    def app(self, sf_app: App) -> App:
+        """A connected app or external client app, as `sf_app`; not there where somebody else has an `app`."""
+        return sf_app
+
+
+class _ControlFixture:
+    @pytest.fixture(scope="session")
+    def control(self, sf_control: Control) -> Control:
+        """A control of the catalogue, as `sf_control`; not there where somebody else has a `control`."""
+        return sf_control
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Offer the short names of the fixtures, but for those that another plugin has taken.
+
+    Fixtures of conftest files and test modules go before those of plugins anyway; of plugins the last one would win.
+    """
+    session_node: Any = session if pytest.version_tuple >= (8, 1) else session.nodeid
+    for name, fixture in (("org", _OrgFixture), ("app", _AppFixture), ("control", _ControlFixture)):
+        if not session._fixturemanager.getfixturedefs(name, session_node):  # noqa: SLF001  (pytest has no public look-up)
+            session.config.pluginmanager.register(fixture(), f"oauthcontrols-fixture-{name}")

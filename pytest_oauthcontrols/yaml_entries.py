@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.text import suggestion
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-class DocumentError(Exception):
+class DocumentError(OAuthControlsError):
     """A YAML file that does not say what it should; the message names file and line."""
 
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_oauthcontrols
 from pytest_oauthcontrols.sources.live import metadata_api, transport
 
-from .salesforce import Emulator, emulator
+from .support.salesforce import Emulator, emulator
 
 for module in pkgutil.walk_packages(pytest_oauthcontrols.__path__, "pytest_oauthcontrols."):
     importlib.import_module(module.name)

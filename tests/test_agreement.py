@@ -60,7 +60,7 @@ def of_json(folder: Path) -> Said:
     """Read the results file."""
     rows = json.loads((folder / "out/json").read_text("utf-8"))["results"]
     failing = [row for row in rows if row["verdict"] in ("fail", "unverifiable")]
-    return said([(row["app"] or "", row["control"], row["severity"], row["accepted"] is None) for row in failing])
+    return said([(row["app"] or "", row["control"], row["severity"], row["not_blocking"] is None) for row in failing])
 
 
 def of_junit(folder: Path) -> Said:
@@ -78,13 +78,13 @@ def of_sarif(folder: Path) -> Said:
     """Read code scanning's file."""
     (run,) = json.loads((folder / "out/sarif").read_text("utf-8"))["runs"]
     told = [(one["ruleId"], one["properties"]) for one in run["results"]]
-    return said([(one["app"] or "", rule, one["severity"], one["accepted"] is None) for rule, one in told])
+    return said([(one["app"] or "", rule, one["severity"], one["not_blocking"] is None) for rule, one in told])
 
 
 def of_csv(folder: Path) -> Said:
     """Read the plan of action."""
     rows = csv.DictReader(io.StringIO((folder / "out/csv").read_text("utf-8-sig")))
-    return said([(row["app"], row["control"], row["severity"], not row["accepted"]) for row in rows])
+    return said([(row["app"], row["control"], row["severity"], not row["not_blocking"]) for row in rows])
 
 
 def of_pytest_html(folder: Path) -> Said:

@@ -26,6 +26,8 @@ from pytest_oauthcontrols.reports.audit import encode
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Control
 
+from .support.results import complete
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -70,7 +72,7 @@ DECISIONS = {
 }
 """What was decided of the sample org, but for the last days."""
 
-Run = tuple[Path, dict[str, Any]]
+Run = tuple[Path, Any]
 """A page, and the results that it was made of."""
 
 
@@ -122,7 +124,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run(folder, "--sf-org=./force-app", "--sf-org=demo")
 
 
-def repeated(document: dict[str, Any], apps: int) -> dict[str, Any]:
+def altered(document: Any, **said: Any) -> Any:
+    """Return results that say something else."""
+    return {**document, **said}
+
+
+def repeated(document: Any, apps: int) -> Any:
     """Return results of many apps: those of the sample org's connected apps, under other names and paths."""
     of_app: dict[str, list[dict[str, Any]]] = {}
     for row in document["results"]:
@@ -139,7 +146,7 @@ def repeated(document: dict[str, Any], apps: int) -> dict[str, Any]:
             seen["line"] += number % 97
         results += more
     org = {**document["orgs"][0], "apps": apps}
-    return {**document, "orgs": [org], "cases": len(results), "results": results}
+    return {**document, "orgs": [org], "checks": complete(len(results)), "results": results}
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +307,7 @@ def test_first_screen_of_a_live_org(opened: Open, demo: Run, tmp_path: Path) -> 
     }
     results = [{**row, "org": "prod"} for row in demo[1]["results"]]
     file = tmp_path / "audit.html"
-    file.write_bytes(encode({**demo[1], "orgs": [live], "results": results}, load()))
+    file.write_bytes(encode(altered(demo[1], orgs=[live], results=results), load()))
     screen = opened((file, demo[1])).locator("#overview")
     facts = dict(zip(texts(screen.locator("dt")), texts(screen.locator("dd")), strict=True))
     assert facts["Org id"] == "00D5g000000AbcdEAC"
@@ -430,7 +437,7 @@ def test_matrix_is_what_was_found(opened: Open, decided: Run, kind: str) -> None
             (row,) = [row for row in found.values() if (row["label"], row["control"]) == (label, control)]
             letter = LETTERS[row["verdict"]]
             if failing(row):
-                letter = (letter.lower() if row["accepted"] else letter) + severity
+                letter = (letter.lower() if row["not_blocking"] else letter) + severity
                 assert severity == row["severity"][0].upper()
             assert text == letter + ("*" if row["change"] == "new" else "")
             assert says.startswith(row["verdict"].replace("_", " "))
@@ -528,8 +535,8 @@ def test_findings_are_sorted_by_score(opened: Open, decided: Run) -> None:
         ("kind=external_client_app", lambda row: failing(row) and row["kind"] == "external_client_app"),
         ("app=Nightly_ETL", lambda row: failing(row) and row["app"] == "Nightly_ETL"),
         ("control=ca-scopes", lambda row: failing(row) and row["control"] == "ca-scopes"),
-        ("accepted=waived", lambda row: row["accepted"] == "waived"),
-        ("accepted=no", lambda row: failing(row) and row["accepted"] is None),
+        ("accepted=waived", lambda row: row["not_blocking"] == "waived"),
+        ("accepted=no", lambda row: failing(row) and row["not_blocking"] is None),
         ("accepted=expired", lambda row: row["waiver"] is not None and row["waiver"]["expired"]),
         ("change=new", lambda row: row["change"] == "new"),
         ("change=not%20comparable", lambda row: row["change"] == "not comparable"),
@@ -797,7 +804,7 @@ def test_differences_are_bounded(opened: Open, tmp_path: Path, demo: Run) -> Non
     results = [{**row, "org": org} for org, some in (("a", rows), ("b", other)) for row in some]
     orgs = [{**demo[1]["orgs"][0], "name": org, "apps": 60} for org in ("a", "b")]
     file = tmp_path / "audit.html"
-    file.write_bytes(encode({**demo[1], "orgs": orgs, "cases": len(results), "results": results}, load()))
+    file.write_bytes(encode(altered(demo[1], orgs=orgs, checks=complete(len(results)), results=results), load()))
     page = opened((file, demo[1]))
     number = sum(row["verdict"] == "pass" for row in rows)
     assert number > 50
@@ -834,7 +841,7 @@ def test_control_of_a_project(opened: Open, tmp_path: Path, demo: Run) -> None:
         if row["control"] == "ca-pkce"
     ]
     file = tmp_path / "audit.html"
-    document = {**demo[1], "cases": 354 + len(own), "results": [*demo[1]["results"], *own]}
+    document = altered(demo[1], checks=complete(354 + len(own)), results=[*demo[1]["results"], *own])
     file.write_bytes(encode(document, replace(catalogue, controls=(*catalogue.controls, control))))
     page = opened((file, document), "app=Nightly_ETL&control=our-callbacks")
     found = page.locator("details.result[open]")

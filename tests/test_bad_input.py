@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from cryptography import x509
@@ -18,68 +16,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pytest_oauthcontrols.sources.parser import MAX_FILE
 
-from .test_metadata import DEMO_FILES, child, connected_app, written, xml, zipped
+from .support.hostile_files import LAUGHS
+from .support.metadata_files import BAD_PATH, DEMO_FILES, GOOD, GOOD_PATH, child, connected_app, xml, zipped
+from .support.runs import Outcome, folder, outcome, run, run_apart, usage_error
 
-GOOD = connected_app(
-    "<label>Stock Sync</label>\n<oauthConfig>\n<callbackUrl>https://stock.example/callback</callbackUrl>\n"
-    "<isPkceRequired>true</isPkceRequired>\n</oauthConfig>"
-)
-GOOD_PATH = "connectedApps/Stock_Sync.connectedApp"
-BAD_PATH = "connectedApps/Price_Feed.connectedApp"
 PLANTED = "planted-7d20c3"
-LAUGHS = "".join(f'<!ENTITY lol{n} "{f"&lol{n - 1};" * 10}">' for n in range(1, 10))
 
 ENDLESS_PERIOD = (
     f"<oauthPolicy><refreshTokenPolicy>specific_lifetime:{'9' * 5000}:DAYS</refreshTokenPolicy></oauthPolicy>"
 )
-
-
-class Outcome(NamedTuple):
-    """What a run ended with."""
-
-    code: int
-    output: str
-    verdicts: dict[tuple[str | None, str], str]
-    """App and control to verdict, as the results file has it; empty where none was written."""
-    messages: dict[tuple[str | None, str], str]
-    """App and control to message."""
-
-
-def outcome(pytester: pytest.Pytester, result: pytest.RunResult) -> Outcome:
-    """Return what a run ended with; no run shows a traceback, or anything that a terminal would act upon."""
-    output = f"{result.stdout.str()}\n{result.stderr.str()}"
-    for never in ("Traceback", "INTERNALERROR"):
-        assert never not in output
-    assert [char for char in output if not char.isprintable() and char != "\n"] == []
-    path = pytester.path / "results.json"
-    rows = json.loads(path.read_text("utf-8"))["results"] if path.exists() else []
-    return Outcome(
-        int(result.ret),
-        output,
-        {(row["app"], row["control"]): row["verdict"] for row in rows},
-        {(row["app"], row["control"]): row["message"] for row in rows},
-    )
-
-
-def run(pytester: pytest.Pytester, *arguments: str, org: str = "./org") -> Outcome:
-    """Assess an org in this process."""
-    return outcome(pytester, pytester.runpytest(f"--sf-org={org}", "--sf-json=results.json", *arguments))
-
-
-def run_apart(pytester: pytest.Pytester, *arguments: str, org: str = "./org") -> Outcome:
-    """Assess an org in a process of its own, which is stopped where it hangs."""
-    arguments = (f"--sf-org={org}", "--sf-json=results.json", *arguments)
-    return outcome(pytester, pytester.runpytest_subprocess(*arguments, timeout=20))
-
-
-def usage_error(found: Outcome) -> str:
-    """Return the one line of a run that assessed nothing."""
-    assert found.code == pytest.ExitCode.USAGE_ERROR
-    assert not found.verdicts
-    (line,) = [line for line in found.output.splitlines() if line.startswith("ERROR: ")]
-    after = found.output.partition(line)[2]
-    assert after.split() == [], "the message goes on after its line"
-    return line.removeprefix("ERROR: ")
 
 
 def failing_case(found: Outcome, beginning: str) -> str:
@@ -102,11 +47,6 @@ def assert_good_app_is_assessed(found: Outcome) -> None:
     assert ("Stock_Sync", "readable") not in found.verdicts
     assert len([app for app, _ in found.verdicts if app == "Stock_Sync"]) > 20
     assert [control for app, control in found.verdicts if app is None]
-
-
-def folder(pytester: pytest.Pytester, content: dict[str, bytes]) -> Path:
-    """Write files into the folder that is assessed."""
-    return written(pytester.path / "org", content)
 
 
 @pytest.mark.parametrize(

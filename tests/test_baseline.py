@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -17,20 +17,13 @@ from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.decisions.baseline import Baseline, BaselineError, load
 from pytest_oauthcontrols.reports import results
 
-from .test_bad_input import outcome, usage_error
-from .test_metadata import CATALOGUE, child, org_of, xml
-from .test_process import ACCEPTED, ATTESTED, ORG_ID, PKCE, Ran, app, assess, configure, kept
-
-BEFORE = "2026-10-01"
-SINCE_BEFORE = "--sf-baseline=before.json"
-NEW_ONLY = (SINCE_BEFORE, "--sf-new-only")
-
-
-def found_before(pytester: pytest.Pytester, apps: Mapping[str, bytes], *arguments: str, **said: Any) -> None:
-    """Assess an org as it was before and keep the results as the baseline."""
-    kept(pytester, apps, **{"day": BEFORE, **said})
-    assess(pytester, *arguments, orgs=[f"./{said.get('name', 'uat')}.json"])
-    (pytester.path / "results.json").rename(pytester.path / "before.json")
+from .support.baselines import BEFORE, IS, NEW_ONLY, OWN, SINCE_BEFORE, WAS, found_before
+from .support.catalogue import CATALOGUE
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import PKCE, app
+from .support.orgs import ORG_ID, kept, org_of
+from .support.results import run_of
+from .support.runs import Ran, assess, outcome, usage_error
 
 
 def changes(ran: Ran) -> dict[str, str | None]:
@@ -48,16 +41,6 @@ def gone(ran: Ran) -> set[tuple[str | None, str, str]]:
         what = "fixed" if row["change"] == "fixed" else f"{row['change']}, {row['why']}"
         assert f"  {row['control']}{of}: {what} (found {row['since']})" in ran.lines
     return {(row["app"], row["control"], row["change"]) for row in rows}
-
-
-PACKAGED = {"Pack.eca": xml("ExternalClientApplication", "<distributionState>Managed</distributionState>")}
-OWN = {
-    "Pack.eca": xml("ExternalClientApplication"),
-    "Pack.ecaGlblOauth": child("ExtlClntAppGlobalOauthSettings", "Pack", "<isPkceRequired>false</isPkceRequired>"),
-}
-UNSURE = app("<isPkceRequired>perhaps</isPkceRequired>")
-WAS = {"Same": app(), "Mended": app(), "Worse": PKCE, "Gone": app(), "Blind": app(), "Broken": app(), **OWN}
-IS = {"Same": app(), "Mended": PKCE, "Worse": app(), "Added": app(), "Blind": UNSURE, "Broken": b"<", **PACKAGED}
 
 
 @pytest.mark.parametrize("new_only", [True, False])
@@ -298,7 +281,7 @@ def test_orgs_that_cannot_be_told_apart(pytester: pytest.Pytester, first: Any, s
 def written() -> dict[str, Any]:
     """Return results as a run writes them, cut down to a few rows, of which the first are findings."""
     assessment = Assessment((org_of({"Price_Feed.connectedApp": app()}),), CATALOGUE)
-    said = results.document(assessment, [(case.node_id, case.finding) for case in assessment.cases[:6]])
+    said = results.document(assessment, run_of(assessment, 6))
     loaded: dict[str, Any] = json.loads(results.encode(said, CATALOGUE))
     loaded["results"].sort(key=lambda row: str(row["verdict"]))
     return loaded

@@ -16,7 +16,8 @@ from pytest_oauthcontrols.rules.evaluation import evaluate
 from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
-from .examples import Example
+from .support.configurations import BAD
+from .support.examples import Example
 
 CATALOGUE = load()
 CONTROLS = {control.id: control for control in CATALOGUE.controls}
@@ -270,6 +271,20 @@ def test_every_pattern_is_noted_for_an_org_without_apps(tmp_path: Path) -> None:
     assert org.notes == (f"{FILE_NAME}:2: no app is called '*'",)
 
 
+def test_a_name_that_looks_like_a_pattern(tmp_path: Path) -> None:
+    """An app whose name has brackets is found by its name, declared and waived alike; as a pattern it still counts."""
+    apps = {"Price[1]": {CA: "<oauthConfig/>"}, "Price1": {CA: "<oauthConfig/>"}}
+    text = "{section}: [{{app: 'Price[1]', {said}}}]"
+    for section, said in (("apps", "purpose: iot"), ("inventory", "criticality: low")):
+        org = configured(tmp_path, text.format(section=section, said=said), apps)
+        assert all(said_of(org, name) for name in apps)
+        assert not org.notes
+    waiver = "control: ca-pkce, reason: Old., owner: Jane Doe, expires: 2099-01-01"
+    path = written(tmp_path, text.format(section="waivers", said=waiver))
+    (waiver_of_both,) = load_configuration(path, FILE_NAME, CATALOGUE).waivers
+    assert all(waiver_of_both.covers("uat", name) for name in apps)
+
+
 # What evidence shows
 
 
@@ -312,56 +327,6 @@ def test_evidence_names_the_line_of_the_declaration(
 
 
 # What is no configuration
-
-BAD: list[tuple[str, str]] = [
-    ("app: []  # here\n", "unknown key 'app'; did you mean 'apps'?"),
-    ("apps: []\nwaiver: []  # here\n", "unknown key 'waiver'; did you mean 'waivers'?"),
-    ("apps:\n- app: A\n  client_typ: public  # here\n", "unknown key 'client_typ'; did you mean 'client_type'?"),
-    ("apps:\n- app: A\n  criticality: low  # here\n", "unknown key 'criticality'"),
-    (
-        "apps:\n- app: A\n  client_type: pubic  # here\n",
-        "must be one of public, private, not 'pubic'; did you mean 'public'?",
-    ),
-    ("apps:\n- app: A\n  client_type: Public  # here\n", "not 'Public'; did you mean 'public'?"),
-    ("apps:\n- app: A\n  client_type: true  # here\n", "'client_type' must be a text"),
-    ("apps:\n- app: A\n  client_type:  # here\n", "'client_type'"),
-    (
-        "apps:\n- app: A\n  purpose: sever  # here\n",
-        "must be one of iot, server, cli, not 'sever'; did you mean 'server'?",
-    ),
-    ("apps:\n- app: A\n  allowed_scopes: Api  # here\n", "'allowed_scopes' must be a list of texts"),
-    ("apps:\n- app: A\n  allowed_scopes: [1]  # here\n", "'allowed_scopes' must be a list of texts"),
-    ("apps:\n- app: A\n  allowed_scopes:  # here\n", "'allowed_scopes' must be a list of texts"),
-    ("apps:\n- app: A\n  allowed_scopes: [Opened]  # here\n", "there is no scope 'Opened'; did you mean 'OpenID'?"),
-    ("apps:\n- app: A  # here\n", "says nothing of the app"),
-    ("apps:\n- purpose: iot  # here\n", "'app' is missing"),
-    ("apps:\n- app: 7  # here\n  purpose: iot\n", "'app' must be a text"),
-    ("apps:\n- app: ''  # here\n  purpose: iot\n", "'app' must be a text"),
-    ("apps:\n- app: [A, B]  # here\n  purpose: iot\n", "'app' must be a text"),
-    ("apps:  # here\n  app: A\n  purpose: iot\n", "'apps' must be a list of mappings"),
-    ("apps:  # here\n- A\n", "'apps' must be a list of mappings"),
-    ("apps: all  # here\n", "'apps' must be a list of mappings"),
-    ("inventory: []\napps:  # here\n", "'apps' must be a list of mappings"),
-    ("inventory:  # here\n- A\n", "'inventory' must be a list of mappings"),
-    ("inventory:\n- app: A\n  criticallity: low  # here\n", "unknown key 'criticallity'; did you mean 'criticality'?"),
-    ("inventory:\n- app: A\n  criticality: hihg  # here\n", "must be one of low, medium, high, critical, not 'hihg'"),
-    ("inventory:\n- app: A\n  documents: SOC 2  # here\n", "'documents' must be a list of texts"),
-    ("inventory:\n- app: A\n  gaps: [None]  # here\n", "'gaps' must be a text"),
-    ("inventory:\n- criticality: low  # here\n", "'app' is missing"),
-    ("apps:\n- app: A\n  purpose: iot\n  purpose: cli  # here\n", "'purpose' stands here a second time"),
-    ("apps: []\ninventory: []\napps: []  # here\n", "'apps' stands here a second time; it is in line 1 too"),
-    ("- app: A  # here\n  purpose: iot\n", "the file must hold a mapping"),
-    ("apps  # here\n", "the file must hold a mapping"),
-    ("apps: []\nnote: a: b  # here\n", "not YAML"),
-    ("apps:\n\t- app: A  # here\n", "not YAML"),
-    ("apps: []\n---  # here\napps: []\n", "not YAML"),
-    ("apps:\n- app: *A  # here\n  purpose: iot\n", "not YAML"),
-    ("apps:\n- app: !secret A  # here\n  purpose: iot\n", "not YAML"),
-    ("apps:\n- app: 2026-02-30  # here\n  purpose: iot\n", "'2026-02-30' is no date"),
-    ("apps:\n- app: A\x1b  # here\n  purpose: iot\n", "not YAML"),
-    ("apps:\n- app: " + "9" * 5000 + "  # here\n  purpose: iot\n", ""),
-    ("apps: " + "[" * 3000 + "]" * 3000 + "  # here\n", ""),
-]
 
 
 @pytest.mark.parametrize(

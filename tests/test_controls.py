@@ -13,7 +13,7 @@ from pytest_oauthcontrols.rules.control import Contradiction, Control, Verdict
 from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.rules.risk import in_context
 
-from .examples import Example, documents, examples, shown
+from .support.examples import Example, documents, examples, shown
 
 CATALOGUE = load()
 CONTROLS = {control.id: control for control in CATALOGUE.controls}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import venv
@@ -13,11 +11,10 @@ from zipfile import ZipFile
 
 import pytest
 
+from .support.checkout import NOT_COPIED, run
+
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "pytest_oauthcontrols"
-NOT_COPIED = shutil.ignore_patterns(
-    ".*_cache", ".git", ".hypothesis", ".nox", ".venv", "__pycache__", "build", "*.egg-info"
-)
 
 DROPPINGS = (
     "build/lib/pytest_oauthcontrols/controls/gone.yaml",
@@ -29,12 +26,6 @@ DROPPINGS = (
     "tests/__pycache__/gone.cpython-310.pyc",
 )
 """What earlier builds and runs may have left in a checkout."""
-
-
-def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, uncovered: what it imports is not the checkout."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTHON"))}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def succeed(*command: str | Path, folder: Path) -> str:

@@ -24,12 +24,11 @@ from pytest_oauthcontrols.config.configuration import FILE_NAME
 from pytest_oauthcontrols.pytest_hooks import reading
 from pytest_oauthcontrols.sources.live import read as live
 
-from .examples import TAKEN_AT
-from .salesforce import Emulator, FakeOrg
-from .test_distribution import NOT_COPIED, run
-from .test_live import demo_files
-from .test_readme import PAGES, PROJECT, Block, blocks, blocks_of, orgs
-from .test_schema import schema_accepts
+from .support.checkout import NOT_COPIED, PROJECT, run
+from .support.documentation import PAGES, Block, blocks, blocks_of, orgs
+from .support.editors import schema_accepts
+from .support.orgs import TAKEN_AT, demo_files
+from .support.salesforce import Emulator, FakeOrg
 
 JOBS = (".github/", ".gitlab-ci.yml")
 """Where CI jobs stand."""

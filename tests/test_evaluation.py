@@ -31,17 +31,19 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     ORG,
 )
 from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
-from pytest_oauthcontrols.reports.wording import describe, explain
+from pytest_oauthcontrols.reports.wording import describe
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Control, Verdict
 from pytest_oauthcontrols.rules.control_file import parse_control
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.rules.finding import READABLE, Finding
 from pytest_oauthcontrols.rules.truth import FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth
 from pytest_oauthcontrols.sources import read
 from pytest_oauthcontrols.text import plain
 
-from .examples import TAKEN_AT, Example, examples
+from .support.examples import Example, examples
+from .support.orgs import TAKEN_AT
+from .support.results import explained
 
 CA = "ConnectedApp"
 ECA = "ExternalClientApplication"
@@ -807,7 +809,7 @@ def test_evidence_never_holds_a_whole_certificate(control_id: str, said: Said, c
     """A certificate is shown by what can be said of it, never with its whole text."""
     filled = {name: inner.replace("{}", certificate) for name, inner in said.items()}
     finding = judge(control_id, filled)
-    shown = explain(finding) + "".join(describe(one) for one in finding.evidence)
+    shown = explained(finding) + "".join(describe(one) for one in finding.evidence)
     assert "ertificate" in shown
     assert "Zm9vYmFy" * 20 not in "".join(shown.split())
 
@@ -828,7 +830,7 @@ MIXED: Said = {
 def test_every_control_is_a_case_for_every_app_of_its_kind() -> None:
     """Each app is assessed by every control of its kind, each org by its own, each once, and no control is left out."""
     org = org_of(MIXED)
-    found = [(None if app is None else app.name, control.id) for app, control in cases(org, CATALOGUE)]
+    found = [(None if app is None else app.name, control.id) for app, control in subjects(org, CATALOGUE)]
     assert len(found) == len(set(found))
     of_kind = {
         kind: {one.id for one in CATALOGUE.controls if kind in one.applies_to}
@@ -848,7 +850,7 @@ def test_every_control_is_a_case_for_every_app_of_its_kind() -> None:
 
 def test_an_org_without_apps_is_assessed_by_its_own_controls() -> None:
     """An org of which no app was found still has the cases of its own."""
-    found = list(cases(org_of({"OauthOidcSettings": ""}), CATALOGUE))
+    found = list(subjects(org_of({"OauthOidcSettings": ""}), CATALOGUE))
     assert [control.id for _, control in found] == [one.id for one in CATALOGUE.controls if ORG in one.applies_to]
     assert not any(app for app, _ in found)
 
@@ -865,7 +867,7 @@ def test_what_could_not_be_read_is_a_failing_case(name: str, verdict: Verdict, f
     assert finding.verdict is verdict
     assert re.match(rf"cannot be verified: {re.escape(file)}:\d+: not well-formed XML", finding.message)
     assert "\n" not in finding.message
-    assert f"{file}:" in explain(finding)
+    assert f"{file}:" in explained(finding)
 
 
 @pytest.mark.parametrize(
@@ -1318,7 +1320,7 @@ def test_a_failure_says_all_that_an_administrator_needs() -> None:
             "OauthOidcSettings": "<isPkceRequired>false</isPkceRequired>",
         },
     )
-    text = explain(finding)
+    text = explained(finding)
     assert text.splitlines()[0] == "critical 9.0-10.0: Neither the app nor the org requires PKCE."
     flat = " ".join(text.split())
     control = CONTROLS["ca-pkce"]
@@ -1339,7 +1341,7 @@ def test_a_failure_says_all_that_an_administrator_needs() -> None:
 
 def test_a_failure_by_a_default_shows_the_default() -> None:
     """Of an element that is absent the evidence names the file that lacks it and the default."""
-    text = " ".join(explain(judge("ca-pkce", connected())).split())
+    text = " ".join(explained(judge("ca-pkce", connected())).split())
     assert f"oauthConfig.isPkceRequired is absent; documented default: false at {CA_FILE}" in text
 
 
@@ -1348,12 +1350,12 @@ def test_a_failure_by_a_default_shows_the_default() -> None:
 )
 def test_only_a_failure_is_to_be_mended(said: Said, mended: bool) -> None:
     """How to mend something is said only where something is to be mended."""
-    assert ("to mend" in explain(judge("ca-pkce", said))) is mended
+    assert ("to mend" in explained(judge("ca-pkce", said))) is mended
 
 
 def findings_of(org: Org) -> Iterator[Finding]:
     """Yield every finding of an org."""
-    for app, control in cases(org, CATALOGUE):
+    for app, control in subjects(org, CATALOGUE):
         yield evaluate(control, app, org)
 
 
@@ -1376,7 +1378,7 @@ def too_long(line: str) -> bool:
 def test_prose_fits_a_terminal(org: Org) -> None:
     """Below the headline no line of prose is wider than 80 columns, and the headline is one line."""
     for finding in findings_of(org):
-        headline, empty, *lines = explain(finding).splitlines()
+        headline, empty, *lines = explained(finding).splitlines()
         assert headline
         assert not empty
         assert [line for line in lines if too_long(line)] == []
@@ -1418,8 +1420,8 @@ def test_nothing_of_an_org_reaches_the_terminal_as_it_is(name: str, label: str, 
     org = org_of(connected(isPkceRequired="false"))
     hostile = Unreadable("oauthConfig.isPkceRequired", f"{value} is no value")
     app = replace(org.apps[0], name=name, label=label, settings={**org.apps[0].settings, hostile.name: hostile})
-    text = explain(evaluate(CONTROLS["ca-pkce"], app, org))
-    plainly = explain(evaluate(CONTROLS["ca-pkce"], org.apps[0], org))
+    text = explained(evaluate(CONTROLS["ca-pkce"], app, org))
+    plainly = explained(evaluate(CONTROLS["ca-pkce"], org.apps[0], org))
     assert all(line.isprintable() for line in text.split("\n"))
     heads = ("control ", "severity ", "app ", "org ", "seen ", "recommended ", "to mend ", "may break ", "page ")
     for head in heads:

@@ -12,7 +12,9 @@ from lxml import html
 
 from pytest_oauthcontrols.pytest_hooks import html_rows as plugin
 
-from .test_process import ACCEPTED, ATTESTED, app, configure, kept
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import app
+from .support.orgs import kept
 
 
 def assess(

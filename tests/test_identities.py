@@ -16,12 +16,11 @@ import pytest
 from pytest_oauthcontrols.reports import REPORTS
 from pytest_oauthcontrols.reports.terminal import reading
 
-from .salesforce import Emulator, FakeOrg, rest_error
-from .test_live import assignment, demo_files
-from .test_metadata import child, connected_app, written, xml
-from .test_process import configure
-from .test_secrecy import CONSUMER_KEY, CONSUMER_SECRET, PASSWORD, SECURITY_TOKEN, TOKEN, cli, key, pem
-from .test_snapshot import small_org
+from .support.configurations import configure
+from .support.credentials import CONSUMER_KEY, CONSUMER_SECRET, PASSWORD, SECURITY_TOKEN, TOKEN, cli, key, pem
+from .support.metadata_files import child, connected_app, written, xml
+from .support.orgs import assignment, demo_files, small_org
+from .support.salesforce import Emulator, FakeOrg, rest_error
 
 RUN_AS = ("Petra.Muster@acme.example", "o'brien+bot@sub.acme-corp.example", "jürgen.weiß@müller.example")
 """Users that apps run as, by the file of the app."""
@@ -86,13 +85,13 @@ def contents(folder: Path) -> Iterator[tuple[str, str]]:
 
 def assess(pytester: pytest.Pytester, org: str, *arguments: str) -> Ran:
     """Assess an org with every report and every switch that makes a run say more."""
-    reports = [f"{option}=out/{option.strip('-')}" for option in REPORTS]
+    reports = [f"{report.option}=out/{report.name}" for report in REPORTS]
     others = ("--junitxml=out/junit.xml", "--html=out/page.html", "--self-contained-html", "-o", "junit_logging=all")
     more = ("-rA", "-vv", "--showlocals", "--tb=long", "-o", "log_cli=true", "-p", "no:cacheprovider")
     result = pytester.runpytest(f"--sf-org={org}", *reports, *others, *more, *arguments)
     assert int(result.ret) in (0, 1), result.stderr.str()
     said = dict(contents(pytester.path / "out"))
-    assert said.keys() == {*(option.strip("-") for option in REPORTS), "junit.xml", "page.html"}
+    assert said.keys() == {*(report.name for report in REPORTS), "junit.xml", "page.html"}
     return Ran({"output": f"{result.stdout.str()}\n{result.stderr.str()}", **said})
 
 
@@ -230,7 +229,7 @@ def scope(
 def decided_of(pytester: pytest.Pytester) -> dict[str, tuple[str | None, str]]:
     """Return by org why the finding that is waived is accepted, and the verdict of the control that is attested."""
     rows = json.loads((pytester.path / "out" / "sf-json").read_bytes())["results"]
-    waived = {row["org"]: row["accepted"] for row in rows if (row["app"], row["control"]) == ("App_0", "ca-pkce")}
+    waived = {row["org"]: row["not_blocking"] for row in rows if (row["app"], row["control"]) == ("App_0", "ca-pkce")}
     return {row["org"]: (waived[row["org"]], row["verdict"]) for row in rows if row["control"] == "org-customer-sso"}
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from .test_baseline import IS, NEW_ONLY, WAS, found_before
-from .test_metadata import DEMO_FILES
-from .test_process import ACCEPTED, ATTESTED, ORG_ID, app, configure, kept
+from .support.baselines import IS, NEW_ONLY, WAS, found_before
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import DEMO_FILES, app
+from .support.orgs import ORG_ID, kept
 
 SCHEMA = "testing/example_scripts/junit-10.xsd"
 """Where the schema is in the source distribution of pytest; the installed package has it not."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from pytest_oauthcontrols.sources import reader
 from pytest_oauthcontrols.sources.live import metadata_api
 from pytest_oauthcontrols.sources.parallel import Patience
 
-from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files
-from .test_metadata import connected_app
+from .support.metadata_files import connected_app
+from .support.orgs import assignment, demo_files
+from .support.salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files
 
-PERMISSIONS = ("ApiEnabled", "ApiUserOnly", "AuthorApex", "CustomizeApplication", "ManageUsers", "ModifyAllData")
 QUERIED = {
     "ca-mobile-pin",
     "ca-mobile-pin-length",
@@ -32,12 +31,6 @@ QUERIED = {
 
 CORPUS = os.environ.get("OAUTHCONTROLS_CORPUS", "")
 """A folder of folders of metadata of other projects, where there is one."""
-
-
-def demo_files() -> dict[str, bytes]:
-    """Return the sample org as a retrieve delivers it."""
-    with as_file(files("pytest_oauthcontrols") / "demo") as folder:
-        return mdapi_files(folder)
 
 
 def run(pytester: pytest.Pytester, org: str, *arguments: str) -> dict[str, Any]:
@@ -178,12 +171,6 @@ def many_apps(number: int) -> FakeOrg:
             "PermissionSetAssignment": [assignment("runner@acme.example", "ApiEnabled")],
         },
     )
-
-
-def assignment(user: str, *permissions: str) -> dict[str, Any]:
-    """Return a record that grants permissions to a user."""
-    granted = {f"Permissions{name}": name in permissions for name in (*PERMISSIONS, "ViewAllData")}
-    return {"Assignee": {"Username": user}, "PermissionSet": granted}
 
 
 MOBILE = connected_app(

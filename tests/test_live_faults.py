@@ -24,14 +24,17 @@ from pytest_oauthcontrols.config.credentials import AccessToken
 from pytest_oauthcontrols.decisions.assessment import SUITE_ID
 from pytest_oauthcontrols.orgs.metadata_types import PERMISSIONS
 from pytest_oauthcontrols.rules.catalogue import load
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources.live import metadata_api, transport
 from pytest_oauthcontrols.sources.live.read import read_org
 from pytest_oauthcontrols.sources.parallel import Patience
 from pytest_oauthcontrols.sources.parser import MAX_FILE
 from pytest_oauthcontrols.text import plain
 
-from .salesforce import (
+from .support.hostile_files import LAUGHS
+from .support.metadata_files import child, connected_app, xml
+from .support.runs import Outcome, run, run_apart, usage_error
+from .support.salesforce import (
     Answer,
     Call,
     Emulator,
@@ -49,8 +52,6 @@ from .salesforce import (
     reset,
     rest_error,
 )
-from .test_bad_input import LAUGHS, Outcome, run, run_apart, usage_error
-from .test_metadata import child, connected_app, xml
 
 ACME = "acme.my.salesforce.com"
 WRONG_SECRET = "planted-wrong-3f61"  # noqa: S105  (stands in for what a user gets wrong)
@@ -168,7 +169,7 @@ def whole() -> Verdicts:
     assert sorted(actions(fine)) == sorted(READING)
     return {
         (None if app is None else app.name, control.id): evaluate(control, app, org).verdict.value
-        for app, control in cases(org, load())
+        for app, control in subjects(org, load())
     }
 
 

@@ -32,11 +32,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pytest_oauthcontrols.sources.live import salesforce_cli
 
-from .salesforce import Emulator, FakeOrg, fault, oauth_error, raw
-from .test_bad_input import GOOD, GOOD_PATH, Outcome, outcome, run, usage_error
-from .test_metadata import written, zipped
+from .support.logins import ACCESS_TOKEN, ACME, BAD_LOGINS, CLIENT, KEY, KEY_FILE, PASSWORD
+from .support.metadata_files import GOOD, GOOD_PATH, written, zipped
+from .support.runs import Outcome, outcome, run, usage_error
+from .support.salesforce import Emulator, FakeOrg, fault, oauth_error, raw
 
-ACME = "https://acme.my.salesforce.com"
 UAT = "acme--uat.sandbox.my.salesforce.com"
 ORG_ID = "00D5g000004XyzAEAS"
 TOKEN = f"{ORG_ID[:15]}!AQ8AQPlanted.Opaque_Token.1a2b3c4d5e6f7g8h9i0j"
@@ -140,15 +140,6 @@ def logins(org: FakeOrg) -> list[tuple[str, str]]:
     return [(asked.host, asked.action) for asked in org.requests if asked.action in ("login", "token")]
 
 
-ACCESS_TOKEN = {"access_token": "${TOKEN}", "instance_url": ACME}
-KEY_FILE = {"username": "auditor@acme.example", "consumer_key": "3MVG9.PlantedConsumerKey"} | {
-    "private_key_file": "server.key"
-}
-KEY = {"username": "auditor@acme.example", "consumer_key": "3MVG9.PlantedConsumerKey", "private_key": "${KEY}"}
-CLIENT = {"consumer_key": "3MVG9.PlantedConsumerKey", "consumer_secret": "${CONSUMER_SECRET}"} | {
-    "my_domain": "acme.my.salesforce.com"
-}
-PASSWORD = {"username": "auditor@acme.example", "password": "${PASSWORD}", "security_token": "${SECURITY_TOKEN}"}
 EXCHANGED = {"key file": KEY_FILE, "key": KEY, "client credentials": CLIENT, "password": PASSWORD}
 
 # Ways to log in.
@@ -511,47 +502,6 @@ def test_name_that_no_org_can_have(pytester: pytest.Pytester, salesforce: Emulat
 
 
 # Configurations that say no login.
-
-BAD_LOGINS = {
-    "unknown key": (
-        "acess_token: x\n    instance_url: x",
-        3,
-        "unknown key 'acess_token'; did you mean 'access_token'?",
-    ),
-    "strange key": ("cli: acme\n    colour: blue", 4, "unknown key 'colour'"),
-    "two ways": ("cli: acme\n    access_token: x", 3, "'cli' and 'access_token' are two of them"),
-    "two keys": (
-        "username: x\n    consumer_key: x\n    private_key: x\n    private_key_file: x",
-        3,
-        "'private_key_file' and 'private_key' are two of them",
-    ),
-    "password flow": ("username: x\n    consumer_secret: x\n    password: x", 3, "are two of them"),
-    "no way": ("username: x\n    login: test", 3, "how to log in to prod is one of cli, private_key_file, private_key"),
-    "no instance_url": ("access_token: x", 3, "'instance_url' of prod is missing"),
-    "no username": ("consumer_key: x\n    private_key_file: x", 3, "'username' of prod is missing"),
-    "no consumer_key": ("username: x\n    private_key: x", 3, "'consumer_key' of prod is missing"),
-    "no my_domain": ("consumer_key: x\n    consumer_secret: x", 3, "'my_domain' of prod is missing"),
-    "no username for the password": ("password: x", 3, "'username' of prod is missing"),
-    "login of a CLI": ("cli: acme\n    login: test", 4, "'login' does not go with 'cli'"),
-    "login of client credentials": (
-        "consumer_key: x\n    consumer_secret: x\n    my_domain: x\n    login: test",
-        6,
-        "'login' does not go with 'consumer_secret'",
-    ),
-    "my_domain of a key": (
-        "username: x\n    consumer_key: x\n    private_key_file: x\n    my_domain: x",
-        6,
-        "'my_domain' does not go with 'private_key_file'",
-    ),
-    "security token of a source": ("source: x\n    security_token: x", 4, "'security_token' does not go with 'source'"),
-    "number": ("username: x\n    password: 12345", 4, "'password' must be a text"),
-    "boolean": ("cli: yes", 3, "'cli' must be a text"),
-    "list": ("cli: [acme]", 3, "'cli' must be a text"),
-    "mapping": ("cli: {alias: acme}", 3, "'cli' must be a text"),
-    "nothing": ("cli:", 3, "'cli' is missing"),
-    "empty": ("cli: ''", 3, "'cli' must be a text"),
-    "date": ("username: x\n    password: 2026-01-05", 4, "'password' must be a text"),
-}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ from lxml import html
 from pytest_oauthcontrols.reports import markdown
 from pytest_oauthcontrols.rules.catalogue import load
 
-from .test_process import ACCEPTED, ATTESTED, app, configure, kept
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import app
+from .support.orgs import kept
+from .support.results import complete
 
 CATALOGUE = load()
 
@@ -72,7 +75,8 @@ def test_a_control_without_a_page_is_no_link(pytester: pytest.Pytester) -> None:
     kept(pytester, {"Feed": app()})
     _, document = assess(pytester, "-k", "ca-pkce", orgs=("./uat.json",))
     (control,) = (one for one in CATALOGUE.controls if one.id == "ca-pkce")
-    said = markdown.encode(document, replace(CATALOGUE, controls=(replace(control, page=""),))).decode()
+    results: Any = document
+    said = markdown.encode(results, replace(CATALOGUE, controls=(replace(control, page=""),))).decode()
     assert tables(said)[-1][2][3] == "ca-pkce"
 
 
@@ -191,7 +195,7 @@ HOSTILE = [
 ]
 
 
-def planted(said: str) -> dict[str, Any]:
+def planted(said: str) -> Any:
     """Return a results file in which a text stands wherever somebody else chose it."""
     org: dict[str, Any] = {
         "name": said,
@@ -205,7 +209,7 @@ def planted(said: str) -> dict[str, Any]:
     org |= {"snapshot": {"file": said}, "taken_at": "2026-11-20T12:00:00+00:00", "sha256": "0" * 64, "problems": [said]}
     finding: dict[str, Any] = {"org": said, "kind": "connected_app", "app": said, "label": said, "control": "ca-pkce"}
     finding |= {"verdict": "fail", "severity": "critical", "message": said, "context": {"score": 9.5}}
-    finding |= {"accepted": None, "attestation": None, "change": "new", "node_id": "x"}
+    finding |= {"blocking": True, "not_blocking": None, "attestation": None, "change": "new", "node_id": "x"}
     other = copy.deepcopy(org) | {"name": f"{said}2"}
     notice = {"what": "waiver", "by": said, "about": "ca-pkce", "app": said, "says": "expired", "file": said, "line": 1}
     gone = {"change": "fixed", "control": "ca-pkce", "app": said, "why": said}
@@ -213,7 +217,7 @@ def planted(said: str) -> dict[str, Any]:
         "tool": {"name": "pytest-oauthcontrols", "version": "0"},
         "catalogue": {"version": "1", "controls": 65, "left_out": {said: said}, "overridden": {said: said}},
         "orgs": [org, other],
-        "cases": 2,
+        "checks": complete(2),
         "cut_short": said,
         "gate": {"fail_on": "low", "severity": "published", "waivers_ignored": False},
         "waivers": [],

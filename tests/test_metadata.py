@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timezone
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -16,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_oauthcontrols import sources
-from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -26,68 +24,32 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     OAUTH_POLICIES,
 )
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Value
-from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Verdict
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources.archive import read_archive
-from pytest_oauthcontrols.sources.assembly import Origin, assemble
+from pytest_oauthcontrols.sources.assembly import Origin
 from pytest_oauthcontrols.sources.directory import read_directory
-from pytest_oauthcontrols.sources.parser import MetadataFile, SourceError, UnreadableFile, parse
+from pytest_oauthcontrols.sources.parser import SourceError, UnreadableFile, parse
 
-CATALOGUE = load()
-TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+from .support.catalogue import CATALOGUE
+from .support.hostile_files import mutated
+from .support.metadata_files import (
+    DEMO,
+    DEMO_FILES,
+    MIXED_FILES,
+    NAMESPACE,
+    NIL,
+    PATH,
+    child,
+    connected_app,
+    written,
+    xml,
+    zipped,
+)
+from .support.orgs import TAKEN_AT, everything, org_of
+
 ORG_ZIP = Origin("uat", "archive", "org.zip", TAKEN_AT)
-NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
-NIL = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil'
-PATH = "connectedApps/Stock_Sync.connectedApp"
 PLANTED = "planted-a41f90"
-DEMO = Path(str(files("pytest_oauthcontrols") / "demo"))
-DEMO_FILES = {path.relative_to(DEMO).as_posix(): path.read_bytes() for path in sorted(DEMO.rglob("*-meta.xml"))}
-
-
-def xml(type_name: str, inner: str = "") -> bytes:
-    """Return a file of a type, its content on a line of its own."""
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<{type_name} xmlns="{NAMESPACE}">\n{inner}\n</{type_name}>\n'.encode()
-    )
-
-
-def connected_app(inner: str = "") -> bytes:
-    """Return the file of a connected app."""
-    return xml("ConnectedApp", inner)
-
-
-def child(type_name: str, parent: str, inner: str = "") -> bytes:
-    """Return the file of a component of an external client app."""
-    return xml(type_name, f"<externalClientApplication>{parent}</externalClientApplication>{inner}")
-
-
-def org_of(content: Mapping[str, bytes]) -> Org:
-    """Return the org that files describe, given by their paths."""
-    files = [metadata_file(*one) for one in content.items()]
-    return assemble(Origin("uat", "directory", "force-app", TAKEN_AT), files)
-
-
-def metadata_file(path: str, content: bytes) -> MetadataFile:
-    """Return a file as a source finds it."""
-    return MetadataFile(f"force-app/{path}", path, lambda: content)
-
-
-def written(folder: Path, content: Mapping[str, bytes]) -> Path:
-    """Write files below a folder."""
-    for path, data in content.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-    return folder
-
-
-def zipped(path: Path, content: Mapping[str, bytes]) -> Path:
-    """Write files into a zip."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return path
 
 
 def read_folder(folder: Path, location: str = "force-app") -> Org:
@@ -126,14 +88,9 @@ def verdict(app: App, control_id: str) -> Verdict:
     return evaluate(control, app, app.org).verdict
 
 
-def everything(org: Org) -> str:
-    """Return all that is known of an org and its apps, as text."""
-    return repr((vars(org), [vars(app) for app in org.apps]))
-
-
 def said(org: Org) -> list[tuple[object, ...]]:
     """Return what every control says of an org and its apps, with the evidence."""
-    found = [evaluate(control, app, org) for app, control in cases(org, CATALOGUE)]
+    found = [evaluate(control, app, org) for app, control in subjects(org, CATALOGUE)]
     return [(one.subject, one.control.id, one.verdict, one.message, one.evidence) for one in found]
 
 
@@ -757,7 +714,7 @@ def test_consumer_key_and_secret_are_never_kept(type_name: str) -> None:
     """A consumer key or secret in a file is nowhere in what is kept, but the file and line of the secret are noted."""
     org = org_of({"Ledger.connectedApp": secret_holder(type_name)})
     assert PLANTED not in everything(org)
-    assert PLANTED not in repr(snapshot.decode(snapshot.encode([org]))[0].apps[0].settings)
+    assert PLANTED not in repr(pickle.loads(pickle.dumps([org]))[0].apps[0].settings)
     assert PLANTED not in repr(said(org))
     (note,) = [note for note in org.notes if "consumer secret" in note]
     assert note.startswith("force-app/Ledger.connectedApp:5: ")
@@ -861,15 +818,6 @@ def test_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
     assert org.apps[0].problems == ()
 
 
-MIXED_FILES = {
-    **DEMO_FILES,
-    "copy/Nightly_ETL.connectedApp": connected_app(),
-    "Gone.ecaOauth": child(OAUTH, "Gone"),
-    "Broken.ecaOauthPlcy": b"<",
-    "Worse.ecaOauthPlcy": b"",
-}
-
-
 @given(st.permutations(sorted(MIXED_FILES)))
 @settings(max_examples=20, deadline=None)
 def test_order_of_files_does_not_matter(order: list[str]) -> None:
@@ -880,7 +828,7 @@ def test_order_of_files_does_not_matter(order: list[str]) -> None:
 def test_snapshot_keeps_every_verdict(tmp_path: Path) -> None:
     """What reaches the workers of a distributed run says the same of every case, word for word."""
     org = sources.read("demo", tmp_path)
-    (copy,) = snapshot.decode(snapshot.encode([org]))
+    (copy,) = pickle.loads(pickle.dumps([org]))
     assert said(copy) == said(org)
     assert everything(copy) == everything(org)
 
@@ -890,7 +838,7 @@ def test_snapshot_keeps_what_is_wrong() -> None:
     org = org_of(
         {"connectedApps/%1B%5BmRed\udcff.connectedApp": b"<", "a.ecaOauth": child(OAUTH, "Gone"), "b.settings": b""}
     )
-    (copy,) = snapshot.decode(snapshot.encode([org]))
+    (copy,) = pickle.loads(pickle.dumps([org]))
     assert everything(copy) == everything(org)
     assert said(copy) == said(org)
 
@@ -957,44 +905,6 @@ def test_arbitrary_bytes_are_no_file(content: bytes) -> None:
     assert failure(content).startswith(f"{PATH}:")
 
 
-PIECES = [
-    *(
-        b"<![CDATA[",
-        b"]]>",
-        b"<!--",
-        b"-->",
-        b"&lt;",
-        b"&#0;",
-        b"&#x1F600;",
-        b"&x;",
-        b"<!DOCTYPE a>",
-        b"\r",
-        b"\xff\xfe",
-    ),
-    *(
-        b"</oauthConfig>",
-        b"<oauthConfig>",
-        b' xmlns=""',
-        f' {NIL}="true"'.encode(),
-        b"<?pi?>",
-        b"true",
-        b"9" * 5000,
-        b"%",
-    ),
-]
-
-
-@st.composite
-def mutated(draw: st.DrawFn, originals: list[bytes]) -> bytes:
-    """Return a file in which a few stretches are replaced."""
-    content = draw(st.sampled_from(originals))
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(content)))
-        piece = draw(st.sampled_from(PIECES) | st.binary(max_size=6))
-        content = content[:start] + piece + content[start + draw(st.integers(0, 40)) :]
-    return content
-
-
 @given(mutated(sorted(DEMO_FILES.values())))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_mutated_file_is_read_or_named(content: bytes) -> None:
@@ -1002,7 +912,7 @@ def test_mutated_file_is_read_or_named(content: bytes) -> None:
     reason = failure(content)
     assert not reason or reason.partition(" ")[0].strip(":").rpartition(":")[2].isdecimal()
     org = org_of({PATH: content, "Ledger.eca": xml("ExternalClientApplication")})
-    assert len(said(org)) == len(list(cases(org, CATALOGUE)))
+    assert len(said(org)) == len(list(subjects(org, CATALOGUE)))
 
 
 def small_zip(method: int) -> bytes:

@@ -27,7 +27,7 @@ from pytest_oauthcontrols.rules.evaluation import evaluate
 from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
-from .examples import Example, documents, examples
+from .support.examples import Example, documents, examples
 
 CONTROLS = {control.id: control for control in load().controls}
 DOCUMENTS = documents()

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from lxml import html
 
-from .test_process import PKCE, app, configure, kept
+from .support.configurations import configure
+from .support.metadata_files import PKCE, app
+from .support.orgs import kept
 
 ON_FILE = "<isRefreshTokenRotationEnabled>true</isRefreshTokenRotationEnabled>"
 CONTROL = '"acme-rule", severity="high", name="Our rule", remediation="Do as we say."'
@@ -237,14 +239,14 @@ def test_waivers_gate_and_baseline(pytester: pytest.Pytester) -> None:
     configure(pytester, waivers=[waiver])
     result, rows = run(pytester)
     assert result.parseoutcomes() == {"failed": 1, "xfailed": 1}
-    assert {row["app"]: row["accepted"] for row in rows} == {"Price_Feed": "waived", "Old_Feed": None}
+    assert {row["app"]: row["not_blocking"] for row in rows} == {"Price_Feed": "waived", "Old_Feed": None}
     (pytester.path / "results.json").rename(pytester.path / "baseline.json")
     result, rows = run(pytester, "--sf-baseline=baseline.json", "--sf-new-only")
     assert result.parseoutcomes() == {"xfailed": 2}
     assert {row["change"] for row in rows} == {"persisting"}
     result, rows = run(pytester, "--sf-fail-on=critical")
     assert result.ret == 0
-    assert {row["accepted"] for row in rows} == {"waived", "below the gate"}
+    assert {row["not_blocking"] for row in rows} == {"waived", "below the gate"}
     mark = CONTROL.replace("Do as we say.", "Call Jo.")
     write(pytester, '# Said otherwise, it is the same.\nassert app.pkce_required, "It is off."', mark=mark)
     assert {row["change"] for row in run(pytester, "--sf-baseline=baseline.json")[1]} == {"persisting"}

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from pytest_oauthcontrols.reports import csv_file
 from pytest_oauthcontrols.rules.catalogue import load
 
-from .test_process import ACCEPTED, app, configure, kept
+from .support.configurations import ACCEPTED, configure
+from .support.metadata_files import app
+from .support.orgs import kept
+from .support.results import complete
 
 FIRST = ["control", "app", "severity", "score", "finding", "remediation", "owner", "due"]
 RANKS = ["critical", "high", "medium", "low"]
@@ -72,7 +75,7 @@ def test_a_row_says_what_is_wrong_where_and_how_to_mend_it(pytester: pytest.Pyte
         "control name": "Connected Apps: API (Enable OAuth Settings): Require Proof Key for Code Exchange (PKCE)",
         "evidence": "demo/connectedApps/Nightly_ETL.connectedApp-meta.xml:15 oauthConfig.isPkceRequired = false;"
         " demo/settings/OauthOidc.settings-meta.xml:5 OauthOidcSettings.isPkceRequired = false",
-        "accepted": "",
+        "not blocking": "",
         "waiver": "",
         "ticket": "",
         "change": "",
@@ -85,7 +88,7 @@ def test_owner_and_due_are_those_of_the_waiver(pytester: pytest.Pytester) -> Non
     ends = (("Price_Feed", "2099-12-31"), ("Late_Feed", "2026-11-19"))
     configure(pytester, waivers=[{**ACCEPTED, "app": name, "ticket": "SEC-1", "expires": day} for name, day in ends])
     rows, _ = assess(pytester, "-k", "ca-pkce", org="./uat.json")
-    columns = ("owner", "due", "accepted", "waiver", "ticket")
+    columns = ("owner", "due", "not blocking", "waiver", "ticket")
     assert {row["app"]: tuple(row[column] for column in columns) for row in rows} == {
         "Price_Feed": ("jo@acme.example", "2099-12-31", "waived", "The client cannot do it.", "SEC-1"),
         "Late_Feed": ("jo@acme.example", "2026-11-19", "", "The client cannot do it.", "SEC-1"),
@@ -140,11 +143,11 @@ FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n"
 """What a cell starts with that is a formula to some spreadsheet."""
 
 
-def document() -> dict[str, Any]:
+def document() -> Any:
     """Return a results file with one finding, which is waived."""
     return {
         "cut_short": None,
-        "cases": 1,
+        "checks": complete(1),
         "results": [
             {
                 "org": "uat",
@@ -166,7 +169,8 @@ def document() -> dict[str, Any]:
                     }
                 ],
                 "context": {"score": 9.5},
-                "accepted": "waived",
+                "blocking": False,
+                "not_blocking": "waived",
                 "waiver": {"owner": "jo", "expires": "2026-12-31", "reason": "Why not.", "ticket": "SEC-1"},
                 "change": None,
                 "since": "2026-11-20",

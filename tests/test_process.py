@@ -3,107 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, NamedTuple
 
 import pytest
 from lxml import etree, html
 
-from pytest_oauthcontrols.orgs import snapshot
-from pytest_oauthcontrols.sources.assembly import Origin, assemble
-
-from .test_bad_input import outcome, usage_error
-from .test_metadata import connected_app, metadata_file
-
-DAY = "2026-11-20"
-"""Day on which the orgs of these tests were read."""
-ORG_ID = "00D5g000000AbcdEAC"
-ACCEPTED = {"control": "ca-pkce", "app": "Price_Feed", "owner": "jo@acme.example", "reason": "The client cannot do it."}
-"""A waiver, but for its last day."""
-ATTESTED = {"control": "org-customer-sso", "by": "kim@acme.example", "statement": "All sites use SAML."}
-"""An attestation, but for its last day."""
-
-
-class Case(NamedTuple):
-    """What JUnit says of a case (passed, failed, skipped or xfailed, and why), and its row in the results file."""
-
-    outcome: str
-    reason: str
-    row: dict[str, Any]
-    properties: dict[str, str]
-
-
-class Ran(NamedTuple):
-    """What a run ended with; cases are by what stands in the brackets of their ids."""
-
-    code: int
-    lines: list[str]
-    cases: dict[str, Case]
-    document: dict[str, Any]
-
-    def having(self, *outcomes: str) -> set[str]:
-        """Return the cases with one of the outcomes."""
-        return {name for name, case in self.cases.items() if case.outcome in outcomes}
-
-
-def app(config: str = "", more: str = "", label: str = "Feed") -> bytes:
-    """Return an app that does not require PKCE unless its configuration says so."""
-    pkce = "" if "isPkceRequired" in config else "<isPkceRequired>false</isPkceRequired>"
-    callback = "<callbackUrl>https://stock.example/callback</callbackUrl>"
-    return connected_app(f"<label>{label}</label><oauthConfig>{callback}{pkce}{config}</oauthConfig>{more}")
-
-
-PKCE = app("<isPkceRequired>true</isPkceRequired>")
-
-
-def kept(pytester: pytest.Pytester, files: Mapping[str, bytes], name: str = "uat", day: str = DAY, **said: Any) -> None:
-    """Write the snapshot of an org as NAME.json, from files by their paths, and connected apps by their names."""
-    paths = {path if "." in path else f"{path}.connectedApp": content for path, content in files.items()}
-    origin = Origin(name, "directory", "force-app", datetime.fromisoformat(f"{day}T23:30:00+00:00"))
-    org = replace(assemble(origin, [metadata_file(*one) for one in paths.items()]), **said)
-    (pytester.path / f"{name}.json").write_bytes(snapshot.dump(org))
-
-
-def configure(pytester: pytest.Pytester, **said: Any) -> None:
-    """Write oauthcontrols.yaml: a line for each key, and for each entry of a list."""
-    lines = []
-    for key, value in said.items():
-        entries = value if isinstance(value, list) else []
-        lines += [f"{key}:" if entries else f"{key}: {json.dumps(value)}", *(f"- {json.dumps(one)}" for one in entries)]
-    (pytester.path / "oauthcontrols.yaml").write_text("\n".join(lines), "utf-8")
-
-
-def assess(pytester: pytest.Pytester, *arguments: str, orgs: Iterable[str] = ("./uat.json",)) -> Ran:
-    """Assess orgs; exit code, terminal, JUnit and the results file have to agree on the outcome of every case."""
-    files = ("--sf-json=results.json", "--junitxml=report.xml")
-    result = pytester.runpytest(*(f"--sf-org={org}" for org in orgs), *files, *arguments)
-    found = outcome(pytester, result)
-    assert found.code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), found.output
-    document = json.loads((pytester.path / "results.json").read_text("utf-8"))
-    rows = {row["node_id"].rpartition("::")[2]: row for row in document["results"]}
-    reported = {str(case.get("name")): case for case in etree.parse(pytester.path / "report.xml").iter("testcase")}
-    assert rows.keys() == reported.keys()
-    cases = {name.partition("[")[2][:-1]: _case(reported[name], row) for name, row in rows.items()}
-    counts, shown = Counter(case.outcome for case in cases.values()), result.parseoutcomes()
-    for one in ("passed", "failed", "skipped", "xfailed"):
-        assert shown.get(one, 0) == counts[one]
-    assert found.code == (pytest.ExitCode.TESTS_FAILED if counts["failed"] else pytest.ExitCode.OK)
-    return Ran(found.code, result.outlines, cases, document)
-
-
-def _case(reported: Any, row: dict[str, Any]) -> Case:
-    kinds = {"failure": "failed", "pytest.xfail": "xfailed", "pytest.skip": "skipped"}
-    said = [one for one in reported if one.tag != "properties"]
-    happened = kinds[said[0].get("type") or said[0].tag] if said else "passed"
-    failing = "failed" if row["accepted"] is None else "xfailed"
-    assert happened == {"pass": "passed", "fail": failing, "unverifiable": failing}.get(row["verdict"], "skipped")
-    properties = {one.get("name"): one.get("value") for one in reported.iter("property")}
-    assert properties["verdict"] == row["verdict"]
-    return Case(happened, said[0].get("message") if said else "", row, properties)
-
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import ENDLESS, EXPIRES, OPEN, PKCE, app
+from .support.orgs import ORG_ID, kept
+from .support.runs import assess, outcome, usage_error
 
 # The gate
 
@@ -145,7 +52,7 @@ def test_gate(pytester: pytest.Pytester, option: str, configured: str | None, ga
     for name in ran.having("xfailed"):
         case = ran.cases[name]
         assert case.reason.startswith("below the gate")
-        assert case.row["accepted"] == "below the gate"
+        assert case.row["not_blocking"] == "below the gate"
         unverifiable = name in ("Price_Feed-ca-client-credentials", "org-metadata-secrets")
         assert case.row["verdict"] == ("unverifiable" if unverifiable else "fail")
     assert {name: ran.cases[name].outcome for name in OTHERS} == OTHERS
@@ -178,12 +85,7 @@ def test_runxfail_takes_acceptance_away(pytester: pytest.Pytester, workers: str)
 # The score in context
 
 
-OPEN = "<isSecretRequiredForRefreshToken>false</isSecretRequiredForRefreshToken>"
 ROTATES = f"{OPEN}<isRefreshTokenRotationEnabled>true</isRefreshTokenRotationEnabled>"
-EXPIRES, ENDLESS = (
-    f"<oauthPolicy><refreshTokenPolicy>{policy}</refreshTokenPolicy></oauthPolicy>"
-    for policy in ("specific_lifetime:30:DAYS", "infinite")
-)
 SCORES = {
     "Base": (app(OPEN, EXPIRES), 9.5, "critical"),
     "Endless": (app(OPEN, ENDLESS), 10.0, "critical"),
@@ -266,7 +168,7 @@ def test_distributed_run_decides_alike(pytester: pytest.Pytester) -> None:
     arguments = ("--sf-baseline=before.json", "--sf-new-only", "--sf-severity=context", "-rxs")
     serial, spread = (assess(pytester, *arguments, *n, orgs=["./uat.json", "./prod.json"]) for n in ([], ["-n2"]))
     every = {"waived", "in the baseline", "below the gate", None}
-    assert {case.row["accepted"] for case in serial.cases.values()} == every
+    assert {case.row["not_blocking"] for case in serial.cases.values()} == every
     changes = {"new", "persisting", "fixed", "not comparable"}
     assert {case.properties.get("change", "fixed") for case in serial.cases.values()} == changes
     assert serial.document == spread.document

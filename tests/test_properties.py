@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import ntpath
+import pickle
 import posixpath
 import re
 import shlex
@@ -22,10 +23,11 @@ from hypothesis import strategies as st
 from lxml import html
 
 from pytest_oauthcontrols import yaml_entries
-from pytest_oauthcontrols.decisions import baseline, waivers
-from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.decisions import baseline
+from pytest_oauthcontrols.decisions.assessment import Assessment, node_id
 from pytest_oauthcontrols.decisions.baseline import Baseline, Change, Earlier, Key, org_key
-from pytest_oauthcontrols.decisions.waivers import Attestation, Decisions, Scope, Waiver
+from pytest_oauthcontrols.decisions.gate import Decisions
+from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -454,14 +456,14 @@ APPS = st.lists(st.tuples(KINDS, NAMES), unique=True, max_size=6)
 @settings(max_examples=200, deadline=None)
 def test_ids_tell_apps_apart(apps: list[tuple[str, str]]) -> None:
     """Every case has an id of its own, which a shell, a URL and a page take as it is, and which names its control."""
-    cases = Assessment((org_named("uat", apps),), CATALOGUE).cases
-    ids = [case.id for case in cases if case.app is not None]
+    checks = Assessment((org_named("uat", apps),), CATALOGUE).checks
+    ids = [check.id for check in checks if check.app is not None]
     assert len(set(ids)) == len(ids)
-    for case in cases:
-        assert re.fullmatch(r"[A-Za-z0-9_.-]+", case.id)
-        assert shlex.split(f"{case.id} -x") == [case.id, "-x"]
-        assert case.id.endswith(case.control.id)
-        assert case.node_id.endswith(f"[{case.id}]")
+    for check in checks:
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+", check.id)
+        assert shlex.split(f"{check.id} -x") == [check.id, "-x"]
+        assert check.id.endswith(check.control.id)
+        assert node_id(check).endswith(f"[{check.id}]")
 
 
 @given(APPS, st.tuples(KINDS, NAMES))
@@ -492,7 +494,7 @@ def test_a_name_that_is_safe_is_its_own_id(name: str) -> None:
 
 def node_ids(*orgs: Org) -> list[str]:
     """Return the ids of all cases."""
-    return [case.node_id for case in Assessment(orgs, CATALOGUE).cases]
+    return [node_id(check) for check in Assessment(orgs, CATALOGUE).checks]
 
 
 def test_orgs_and_apps_whose_names_join_alike() -> None:
@@ -720,7 +722,7 @@ DECISIONS = st.builds(
         st.integers(0, 99),
     ),
     new_only=st.booleans(),
-    accept_nothing=st.booleans(),
+    all_blocking=st.booleans(),
 )
 
 
@@ -728,7 +730,7 @@ DECISIONS = st.builds(
 @settings(max_examples=150, deadline=None)
 def test_what_was_decided_reaches_the_workers(decided: Decisions) -> None:
     """Decisions come back as they were, whatever texts are in them."""
-    assert waivers.decode(waivers.encode(decided)) == decided
+    assert pickle.loads(pickle.dumps(decided)) == decided
 
 
 # Truth
@@ -802,6 +804,7 @@ def test_a_finding_is_known_by_org_app_and_control(rows: set[Any], row: Any, ver
         "schema": baseline.SCHEMA,
         "catalogue": {"version": "1", "rules": CONTROLS},
         "orgs": [{"name": name, "org_id": id_, "taken_at": "2026-11-20T12:00:00+00:00"} for name, id_ in orgs.items()],
+        "checks": {"total": len(rows)},
         "results": [
             {"org": org, "kind": kind, "app": app, "control": control, "verdict": verdict}
             for org, kind, app, control in rows

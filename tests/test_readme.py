@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -23,41 +23,13 @@ from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.sources.live.errors import Refusal, explain
 from pytest_oauthcontrols.yaml_entries import parse
 
-PROJECT = Path(__file__).parents[1]
+from .support.checkout import PROJECT
+from .support.documentation import DOCS, PAGES, README, blocks, orgs
+
 PACKAGE = PROJECT / "pytest_oauthcontrols"
-README = PROJECT / "README.md"
-DOCS = PROJECT / "docs"
-PAGES = (README, *sorted(DOCS.glob("*.md")))
-"""In the order in which they are read."""
 CONTROLS = DOCS / "3-controls.md"
 EXTENDING = DOCS / "6-extending.md"
 LONGEST_LINE = 140
-
-
-class Block(NamedTuple):
-    """A code block."""
-
-    language: str
-    text: str
-
-
-def blocks_of(page: Path) -> list[Block]:
-    """Return the code blocks of a page."""
-    text = page.read_text("utf-8")
-    found = [Block(*one) for one in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]
-    assert len(found) * 2 == text.count("```"), f"{page.name}: a block is none, or has no end"
-    return found
-
-
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of a language, of all pages."""
-    return [block.text for page in PAGES for block in blocks_of(page) if block.language == language]
-
-
-def orgs() -> str:
-    """Return the configuration that shows how to log in."""
-    (text,) = [block for block in blocks("yaml") if "\norgs:" in block]
-    return text
 
 
 def table() -> str:

@@ -16,18 +16,18 @@ from jsonschema import Draft202012Validator
 from pytest_oauthcontrols.config.configuration import GATES
 from pytest_oauthcontrols.decisions.baseline import SCHEMA as FORMAT
 from pytest_oauthcontrols.decisions.baseline import Change
-from pytest_oauthcontrols.decisions.gate import Accepted
+from pytest_oauthcontrols.decisions.gate import NotBlocking
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP
 from pytest_oauthcontrols.orgs.model import _ENVIRONMENTS
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
 
-from .salesforce import Emulator
-from .test_bad_input import folder
-from .test_baseline import IS, WAS
-from .test_metadata import DEMO_FILES, zipped
-from .test_process import ACCEPTED, ATTESTED, ORG_ID, app, configure, kept
-from .test_snapshot import live_org, refusing_org
+from .support.baselines import IS, WAS
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import DEMO_FILES, app, zipped
+from .support.orgs import ORG_ID, kept, live_org, refusing_org
+from .support.runs import folder
+from .support.salesforce import Emulator
 
 SCHEMA: dict[str, Any] = json.loads(files("pytest_oauthcontrols").joinpath("results.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -84,7 +84,7 @@ def test_enumerations_are_those_of_the_code() -> None:
     assert properties["schema"]["const"] == FORMAT
     assert definitions["severity"]["enum"] == [one.value for one in Severity]
     assert set(result["verdict"]["enum"]) == {one.value for one in Verdict}
-    assert set(result["accepted"]["enum"]) == {*(one.value for one in Accepted), None}
+    assert set(result["not_blocking"]["enum"]) == {*(one.value for one in NotBlocking), None}
     assert set(result["change"]["enum"]) - {None} | set(gone["change"]["enum"]) == {one.value for one in Change}
     assert set(definitions["kind"]["enum"]) == {CONNECTED_APP, EXTERNAL_CLIENT_APP, None}
     assert set(definitions["org"]["properties"]["environment"]["enum"]) == {*_ENVIRONMENTS.values(), None}
@@ -150,7 +150,7 @@ def test_what_a_baseline_lacks(pytester: pytest.Pytester) -> None:
     before = run(pytester, "-k", "pkce")
     (pytester.path / "out.json").rename(pytester.path / "before.json")
     baseline = run(pytester, "--sf-baseline=before.json", orgs=("./uat.json", "./prod.json"))["baseline"]
-    assert baseline["missing_cases"] == before["cases"] - 1 > 40
+    assert baseline["missing_checks"] == before["checks"]["total"] - 1 > 40
     assert baseline["missing_orgs"] == ["prod"]
     run(pytester)
     (pytester.path / "out.json").rename(pytester.path / "before.json")
@@ -289,7 +289,7 @@ WRONG = {
     ("results", 0, "score"): 11,
     ("results", 0, "cvss"): [9.0],
     ("results", 0, "node_id"): "test_control[a]",
-    ("results", 0, "accepted"): "yes",
+    ("results", 0, "not_blocking"): "yes",
     ("results", 0, "change"): "fixed",
 }
 
@@ -313,7 +313,7 @@ def test_values_that_nothing_says(pytester: pytest.Pytester) -> None:
         {"since": None},
         {"kind": None},
         {"label": None},
-        {"accepted": "waived", "waiver": None},
+        {"not_blocking": "waived", "waiver": None},
     ],
 )
 def test_values_that_contradict_each_other(pytester: pytest.Pytester, change: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ from pytest_oauthcontrols.rules.truth import (
 )
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
-from .examples import Example
+from .support.examples import Example
 
 CATALOGUE = load()
 FILE = "controls/ca-sample.yaml"

@@ -24,7 +24,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from lxml import etree
 
-from .salesforce import (
+from .support.salesforce import (
     JWT_BEARER,
     METADATA,
     PARTNER,

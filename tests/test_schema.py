@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import MISSING, fields
 from datetime import date
-from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,15 +28,12 @@ from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.sources import DEMO
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
-from .test_configuration import BAD
-from .test_login import ACCESS_TOKEN, BAD_LOGINS, CLIENT, KEY, KEY_FILE, PASSWORD
-from .test_readme import blocks
+from .support.configurations import BAD
+from .support.documentation import blocks
+from .support.editors import NAME, SAID, SCHEMA, schema_accepts
+from .support.logins import ACCESS_TOKEN, BAD_LOGINS, CLIENT, KEY, KEY_FILE, PASSWORD
 
 CATALOGUE = load()
-NAME = "oauthcontrols.schema.json"
-SCHEMA = files("pytest_oauthcontrols").joinpath(NAME)
-SAID: dict[str, Any] = json.loads(SCHEMA.read_text("utf-8"))
-VALIDATOR = Draft7Validator(SAID, format_checker=Draft7Validator.FORMAT_CHECKER)
 
 
 def renewed(text: str) -> str:
@@ -73,32 +68,6 @@ def _any_case(word: str) -> str:
 
 
 # What editors and the loader make of a text
-
-
-class Editor(yaml.SafeLoader):
-    """Reads YAML as editors do, by YAML 1.2: dates are texts, and so are `yes` and `1:30`."""
-
-
-Editor.yaml_implicit_resolvers = {}
-
-for tag, first, pattern in (
-    ("null", ("", "~", "n", "N"), "|~|null|Null|NULL"),
-    ("bool", "tTfF", "true|True|TRUE|false|False|FALSE"),
-    ("int", "-+0123456789", "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
-    ("float", "-+.0123456789", r"[-+]?([.][0-9]+|[0-9]+([.][0-9]*)?)([eE][-+]?[0-9]+)?"),
-    ("merge", "<", "<<"),
-):
-    Editor.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"({pattern})$"), list(first))
-
-
-def schema_accepts(text: str) -> bool:
-    """Tell whether an editor finds nothing wrong with a text."""
-    try:
-        seen = yaml.load(text, Editor)  # noqa: S506  (a subclass of the safe loader)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return False
-    # Keys that look like numbers are texts.
-    return VALIDATOR.is_valid(json.loads(json.dumps(seen)))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import re
-import shlex
 import traceback
 import warnings
 import zlib
@@ -22,7 +21,6 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -46,7 +44,20 @@ from pytest_oauthcontrols.sources.live.salesforce_cli import Failure, Target
 from pytest_oauthcontrols.sources.live.transport import Transport
 from pytest_oauthcontrols.sources.parallel import Patience, read_together
 
-from .salesforce import (
+from .support.credentials import (
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    HOST,
+    PASSWORD,
+    SECURITY_TOKEN,
+    TOKEN,
+    cli,
+    fields,
+    key,
+    pem,
+)
+from .support.metadata_files import child, connected_app, xml
+from .support.salesforce import (
     ACTIONS,
     SECRET_COLUMNS,
     Answer,
@@ -60,14 +71,7 @@ from .salesforce import (
     reset,
     rest_error,
 )
-from .test_metadata import child, connected_app, xml
 
-HOST = "acme.my.salesforce.com"
-TOKEN = "00D5g000004XyzA!Tk7qPlantedAccess.Token_v3Zr9"  # noqa: S105  (invented)
-PASSWORD = "Pw5x&Planted<Pass>\"word'+1 %9"  # noqa: S105  (invented)
-SECURITY_TOKEN = "St8kGrownSecurityTok"  # noqa: S105  (invented)
-CONSUMER_KEY = "3MVG9.Ck2wPlantedConsumerKey_6Hd"
-CONSUMER_SECRET = "Cs4mPlanted+Consumer/Secret=Q8"  # noqa: S105  (invented)
 STRANGE_TOKEN = "Ux2vSessionOfNoKnownForm9Lb4"  # noqa: S105  (invented)
 IN_METADATA = ("Mk3dPlantedMetadataKey", "Ms6bPlantedMetadataSecret")
 
@@ -78,18 +82,6 @@ EVERYTHING = (
     *("--sf-snapshot=kept", "-k", "ca-pkce or readable or sbs-oauth-001"),
 )
 """Whatever can make a run say more."""
-
-
-@cache
-def key() -> RSAPrivateKey:
-    """Return the key that signs assertions."""
-    return generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@cache
-def pem() -> str:
-    """Return the key that signs assertions; PEM."""
-    return key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 # What is looked for
@@ -268,32 +260,6 @@ def fake(salesforce: Emulator, monkeypatch: pytest.MonkeyPatch, pytester: pytest
         },
     )
     return salesforce.add(org)
-
-
-def cli(pytester: pytest.Pytester, *shown: Any, status: int = 0, display: Any = None) -> None:
-    """Write a Salesforce CLI that answers the question for the token with what is given."""
-    said = (
-        shown[-1]
-        if isinstance(shown[-1], str)
-        else json.dumps({"status": status, "result": shown[-1], **fields(shown)})
-    )
-    known = {"instanceUrl": f"https://{HOST}", "accessToken": "[REDACTED]"} if display is None else display
-    described = known if isinstance(known, str) else json.dumps({"status": 0, "result": known})
-    folder = pytester.path / "bin"
-    folder.mkdir(exist_ok=True)
-    program = folder / "sf"
-    program.write_text(
-        "#!/bin/sh\n"
-        f'case "$2" in display) printf "%s" {shlex.quote(described)};; *) printf "%s" {shlex.quote(said)};; esac\n'
-        f"echo {shlex.quote('Warning: ' + TOKEN)} >&2\n",
-        "utf-8",
-    )
-    program.chmod(0o755)
-
-
-def fields(shown: tuple[Any, ...]) -> dict[str, Any]:
-    """Return what a failing command says of itself."""
-    return shown[0] if isinstance(shown[0], dict) and len(shown) > 1 else {}
 
 
 def configured(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str) -> Way:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.decisions.run import Run
 from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.derived import derive
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
@@ -33,22 +35,23 @@ from pytest_oauthcontrols.reports import results
 from pytest_oauthcontrols.reports.terminal import reading, summary
 from pytest_oauthcontrols.reports.wording import explain
 
-from .salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files, page, rest_error
-from .test_bad_input import BAD_PATH, GOOD, GOOD_PATH, Outcome, folder, outcome, run, usage_error
-from .test_metadata import (
-    CATALOGUE,
-    DEMO,
+from .support.catalogue import CATALOGUE
+from .support.hostile_files import mutated
+from .support.metadata_files import (
+    BAD_PATH,
     DEMO_FILES,
+    GOOD,
+    GOOD_PATH,
     MIXED_FILES,
     PATH,
     connected_app,
-    everything,
-    mutated,
-    org_of,
     written,
-    xml,
     zipped,
 )
+from .support.orgs import everything, live_org, org_of, refusing_org, small_org
+from .support.results import run_of
+from .support.runs import Outcome, folder, outcome, run, usage_error
+from .support.salesforce import Emulator, FakeOrg, page, rest_error
 
 CONFIGURATION = """
 apps:
@@ -75,47 +78,6 @@ def _online(monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
     """Make `env` the emulated org."""
     monkeypatch.setenv("SF_ACCESS_TOKEN", FakeOrg().token)
     monkeypatch.setenv("SF_ORG_INSTANCE_URL", f"https://{FakeOrg().my_domain}")
-
-
-def assignment(user: str, **permissions: bool) -> dict[str, Any]:
-    """Return the record of a permission set that a user holds."""
-    names = ("ApiEnabled", "ApiUserOnly", "AuthorApex", "CustomizeApplication", "ManageUsers", "ModifyAllData")
-    granted = {f"Permissions{name}": permissions.get(name, False) for name in (*names, "ViewAllData")}
-    return {"Assignee": {"Username": user}, "PermissionSet": granted}
-
-
-def live_org() -> FakeOrg:
-    """Return an org with a bit of everything: apps of packages, installed and broken ones, users that apps run as."""
-    files = mdapi_files(DEMO)
-    files["connectedApps/Broken.connectedApp"] = b"<ConnectedApp"
-    etl = {"Id": component_id("ConnectedApp", "Nightly_ETL"), "Name": "Nightly ETL", "PinLength": 6}
-    return FakeOrg(
-        files=files,
-        listed=[Listed("ConnectedApp", "quotes__Feed", "quotes", "installed"), Listed("ConnectedApp", "Unseen")],
-        messages=[("unpackaged/package.xml", "Something odd \N{SNOWMAN} was not retrieved")],
-        rows={
-            "OauthToken": [{"AppName": "Nightly ETL", "users": 3}, {"AppName": "Stray <Tool>", "users": 1}],
-            "ConnectedApplication": [
-                {**etl, "MobileSessionTimeout": "x"},
-                {"Id": "0H41", "Name": "Inst\xe4lled \u202e"},
-            ],
-            "PermissionSetAssignment": [
-                assignment("etl@example.com.demo", ApiEnabled=True, ViewAllData=True),
-                assignment("invoice-bot@example.com.demo", ApiEnabled=True),
-            ],
-        },
-    )
-
-
-def refusing_org() -> FakeOrg:
-    """Return the same org for a user who may see little, and whose queries fail."""
-    org = live_org()
-    org.versions = ["61.0"]
-    org.denied_types = {"ConnectedApplication", "OauthCustomScope", "UserProvisioningConfig"}
-    org.unknown_types = {"OauthToken"}
-    org.fail("query:PermissionSetAssignment", rest_error(400, "INVALID_FIELD", "No such column"), always=True)
-    org.fail("listMetadata", page(400), always=True)
-    return org
 
 
 def document(pytester: pytest.Pytester, org: str, *arguments: str) -> dict[str, Any]:
@@ -284,25 +246,6 @@ def changed(change: Callable[[dict[str, Any]], Any], content: bytes = b"") -> by
     return stated(said)
 
 
-def small_org() -> Org:
-    """Return an org with an app of each kind, and settings of its own, read and unreadable."""
-    eca = xml("ExternalClientApplication", "<label>Ledger</label>")
-    org = org_of(
-        {
-            GOOD_PATH: GOOD,
-            "Ledger.eca": eca,
-            "Ledger.ecaGlblOauth": b"<",
-            "Security.settings": DEMO_FILES["settings/Security.settings-meta.xml"],
-            BAD_PATH: connected_app(
-                "<oauthConfig><scopes>Api</scopes><certificate>x</certificate><isPkceRequired>maybe</isPkceRequired>"
-                "</oauthConfig><oauthPolicy><refreshTokenPolicy>zero</refreshTokenPolicy></oauthPolicy>"
-                "<ipRanges><start>10.0.0.1</start><end>10.0.0.9</end></ipRanges>"
-            ),
-        }
-    )
-    return replace(org, notes=("a note",), problems=("a problem",), org_id="00D", api_version=68.0)
-
-
 def setting(said: dict[str, Any], name: str, value: Any) -> None:
     """Give a setting of the app that is fine another value."""
     (app,) = [one for one in said["apps"] if one["name"] == "Stock_Sync"]
@@ -374,7 +317,9 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "cut-short": lambda: snapshot.dump(small_org())[:-40],
     "twice": lambda: snapshot.dump(small_org()) * 2,
     "foreign-mapping": lambda: b'{"results": [], "schema": 1}',
-    "results-file": lambda: results.encode(results.document(Assessment((small_org(),), CATALOGUE), []), CATALOGUE),
+    "results-file": lambda: results.encode(
+        results.document(Assessment((small_org(),), CATALOGUE), Run((), ())), CATALOGUE
+    ),
     "array": lambda: b"[]",
     "array-of-snapshots": lambda: b"[" + snapshot.dump(small_org()) + b"]",
     "text": lambda: b'"pytest-oauthcontrols snapshot"',
@@ -442,12 +387,11 @@ def assess(content: bytes) -> str:
     except snapshot.SnapshotError as error:
         return "" if str(error).startswith("x.json: ") else str(error)
     assessment = Assessment((org,), CATALOGUE)
-    findings = [(case.node_id, case.finding) for case in assessment.cases]
-    said = [reading(org), *summary(assessment, [finding for _, finding in findings])]
-    said += [explain(finding) for _, finding in findings]
-    said += [str(one) for _, finding in findings for one in reporter.properties(finding)]
-    snapshot.encode([org])
-    return "\n".join(said) + results.encode(results.document(assessment, findings), CATALOGUE).decode()
+    run = run_of(assessment)
+    said = [reading(org), *summary(assessment, run)]
+    said += [explain(result) for result in run.results]
+    said += [str(one) for result in run.results for one in reporter.properties(result)]
+    return "\n".join(said) + results.encode(results.document(assessment, run), CATALOGUE).decode()
 
 
 SMALL = snapshot.dump(small_org())
@@ -735,7 +679,7 @@ def orgs(draw: st.DrawFn) -> Org:
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_what_reaches_workers_is_what_was_read(read: list[Org]) -> None:
     """Orgs of any names, labels and values come back as they were."""
-    assert [everything(org) for org in snapshot.decode(snapshot.encode(read))] == [everything(org) for org in read]
+    assert [everything(org) for org in pickle.loads(pickle.dumps(read))] == [everything(org) for org in read]
 
 
 @given(orgs())

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from .test_bad_input import run, usage_error
-from .test_process import PKCE, app, assess, configure, kept
+from .support.configurations import configure
+from .support.metadata_files import PKCE, app
+from .support.orgs import kept
+from .support.runs import assess, run, usage_error
 
 OWN = """
 id: acme-no-client-credentials
@@ -137,7 +139,7 @@ def test_severity_is_overridden(pytester: pytest.Pytester, workers: str) -> None
     reports = ["--sf-report=page.html", "--sf-markdown=out.md", "--sf-sarif=out.sarif"]
     ran = assess(pytester, "-k", "ca-pkce", "-m", "cvss_medium", "--sf-fail-on=high", workers, *reports)
     row = ran.cases["Price_Feed-ca-pkce"].row
-    assert (row["severity"], row["cvss"], row["score"], row["accepted"]) == (
+    assert (row["severity"], row["cvss"], row["score"], row["not_blocking"]) == (
         "medium",
         [4.0, 6.9],
         5.5,

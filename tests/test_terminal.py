@@ -17,12 +17,14 @@ import pytest
 
 from pytest_oauthcontrols.reports import REPORTS
 from pytest_oauthcontrols.reports.terminal import Line
-from pytest_oauthcontrols.reports.wording import explain
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
+from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources import read
 
-from .test_metadata import CATALOGUE
-from .test_process import ACCEPTED, app, configure, kept
+from .support.catalogue import CATALOGUE
+from .support.configurations import ACCEPTED, configure
+from .support.metadata_files import app
+from .support.orgs import kept
+from .support.results import explained
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 RED, YELLOW, END = "\x1b[31m", "\x1b[33m", "\x1b[0m"
@@ -157,10 +159,10 @@ def test_files_have_whole_lines(pytester: pytest.Pytester) -> None:
 def test_a_control_that_says_little_has_no_empty_rows() -> None:
     """What a control does not say has no row, so that nothing looks as if it was cut off."""
     org = read("demo", Path())
-    finding = next(finding for app, one in cases(org, CATALOGUE) if (finding := evaluate(one, app, org)).failing)
+    finding = next(finding for app, one in subjects(org, CATALOGUE) if (finding := evaluate(one, app, org)).failing)
     said: dict[str, Any] = dict.fromkeys(("page", "recommended", "threat", "remediation", "may_break"), "")
-    lines = explain(finding._replace(control=replace(finding.control, contradictions=(), **said))).splitlines()
-    assert {"recommended", "to mend", "may break"} <= {line[:13].rstrip() for line in explain(finding).splitlines()}
+    lines = explained(finding._replace(control=replace(finding.control, contradictions=(), **said))).splitlines()
+    assert {"recommended", "to mend", "may break"} <= {line[:13].rstrip() for line in explained(finding).splitlines()}
     assert {line[:13].rstrip() for line in lines[2:]} <= {"control", "severity", "app", "org", "seen", "in context", ""}
     assert "" not in lines[2:]
 
@@ -227,6 +229,7 @@ CUTS: dict[str, tuple[Callable[[pytest.Pytester], object], tuple[str, ...], str]
         "that were to run did not",
     ),
 }
+OPTIONS = [report.option for report in REPORTS]
 NO_SUMMARY = ("exit with a code", "internal error")
 """Where pytest itself shows none."""
 
@@ -236,12 +239,12 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
     """However a run ends before its last case, every report is written and says that it is partial, and why."""
     arrange, arguments, why = CUTS[cut]
     arrange(pytester)
-    files = [f"{option}=out{option.replace('--sf-', '.')}" for option in REPORTS]
+    files = [f"{option}=out{option.replace('--sf-', '.')}" for option in OPTIONS]
     result = pytester.runpytest_subprocess("--sf-org=demo", *files, *arguments, "--tb=no", "-rN", timeout=180)
     document = json.loads((pytester.path / "out.json").read_bytes())
     assert why in document["cut_short"]
     assert len(document["results"]) < 354
-    for option in REPORTS:
+    for option in OPTIONS:
         said = (pytester.path / f"out{option.replace('--sf-', '.')}").read_text("utf-8-sig")
         assert why in said, option
         assert "artial" in said or option in ("--sf-json", "--sf-sarif"), option
@@ -298,13 +301,13 @@ def test_report_that_cannot_be_written_in_the_end_keeps_no_other_from_it(
 ) -> None:
     """One that can no longer be written is named, ends the run with exit code 4, and all others are there."""
     pytester.makepyfile("from pathlib import Path\n\ndef test_own():\n    Path('out/report/x').mkdir(parents=True)\n")
-    files = [f"{one}={'out/report' if one == option else one.strip('-')}" for one in REPORTS]
+    files = [f"{one}={'out/report' if one == option else one.strip('-')}" for one in OPTIONS]
     others = ("--junitxml=junit.xml", "--html=page.html", "--self-contained-html")
     result = pytester.runpytest("--sf-org=demo", "-k", "test_own or pkce", *files, *others)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines([f"{option}=out/report: cannot be written: *"])
     result.stderr.fnmatch_lines([f"*{option}=out/report: cannot be written: *"])
-    for name in (*(one.strip("-") for one in REPORTS if one != option), "junit.xml", "page.html"):
+    for name in (*(one.strip("-") for one in OPTIONS if one != option), "junit.xml", "page.html"):
         assert (pytester.path / name).stat().st_size
     assert [path.name for path in (pytester.path / "out").iterdir()] == ["report"]
 

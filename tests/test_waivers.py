@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from lxml import html
 
-from .test_bad_input import folder, outcome, usage_error
-from .test_metadata import child, xml
-from .test_process import ACCEPTED, ATTESTED, DAY, EXPIRES, OPEN, PKCE, Ran, app, assess, configure, kept
+from .support.configurations import ACCEPTED, ATTESTED, configure
+from .support.metadata_files import EXPIRES, OPEN, PKCE, app, child, xml
+from .support.orgs import DAY, kept
+from .support.runs import Ran, assess, folder, outcome, usage_error
 
 LATER = "2099-12-31"
 
@@ -79,7 +80,7 @@ def test_waiver_says_who_why_and_until_when(pytester: pytest.Pytester, ticket: s
     ran = assess(pytester, "-k", "ca-pkce", "-rx", *HTML)
     case = ran.cases["Price_Feed-ca-pkce"]
     words = f"waived by jo@acme.example until {LATER}{' (SEC-41)' if ticket else ''}: The client cannot do it."
-    assert (ran.code, case.row["verdict"], case.row["accepted"]) == (0, "fail", "waived")
+    assert (ran.code, case.row["verdict"], case.row["not_blocking"]) == (0, "fail", "waived")
     assert case.reason.startswith(f"{words} | critical 9.0-10.0: ")
     assert case.properties["waiver"] == f"{words} (oauthcontrols.yaml:2)"
     place = {"file": "oauthcontrols.yaml", "line": 2, "expired": False}

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from datetime import date
 from pathlib import Path, PurePath
 from typing import Any
 
 from pytest_oauthcontrols.config.credentials import Login, parse_logins
 from pytest_oauthcontrols.config.tailoring import UNTAILORED, Override, Tailoring, tailored
-from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver
+from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver, latest
 from pytest_oauthcontrols.orgs.derived import declared_client_type
 from pytest_oauthcontrols.orgs.metadata_types import ORG, SCOPES, canonical_scope, is_scope
-from pytest_oauthcontrols.orgs.model import App, Org, Seen
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
 from pytest_oauthcontrols.rules.catalogue import Catalogue
-from pytest_oauthcontrols.rules.conditions import compile_condition
+from pytest_oauthcontrols.rules.conditions import FACTOR, compile_condition
 from pytest_oauthcontrols.rules.control import Control, is_own_id
 from pytest_oauthcontrols.rules.cvss import Severity
-from pytest_oauthcontrols.rules.finding import READABLE
+from pytest_oauthcontrols.rules.finding import ATTESTED, READABLE
 from pytest_oauthcontrols.rules.selection import Selection
-from pytest_oauthcontrols.text import suggestion
+from pytest_oauthcontrols.text import matches, suggestion
 from pytest_oauthcontrols.yaml_entries import DocumentError, Entry, parse
 
 FILE_NAME = "oauthcontrols.yaml"
@@ -234,19 +234,44 @@ def apply(configuration: Configuration, org: Org) -> Org:
     if not configuration.file:
         return org
     matched: set[Declaration] = set()
-    apps = tuple(_apply(configuration, app, matched) for app in org.apps)
+    apps = tuple(
+        replace(
+            declared := _apply(configuration, app, matched),
+            settings={**declared.settings, **_attested(configuration.attestations, org, app.name)},
+        )
+        for app in org.apps
+    )
     notes = tuple(
         f"{one.file}:{one.line}: no app is called '{one.pattern}'"
         for one in configuration.declarations
         if one not in matched
     )
-    return replace(org, apps=apps, notes=org.notes + notes)
+    settings = {**org.settings, **_attested(configuration.attestations, org, None)}
+    return replace(org, apps=apps, settings=settings, notes=org.notes + notes)
+
+
+def _attested(attestations: Iterable[Attestation], org: Org, app: str | None) -> dict[str, Seen | Unreadable]:
+    """Return what is attested of an app, or of the org itself, as settings; what has expired as unreadable."""
+    by_setting: dict[str, list[Attestation]] = {}
+    for attestation in attestations:
+        if attestation.covers(org.given, app):
+            name = f"{FACTOR}{attestation.factor}" if attestation.control is None else ATTESTED + attestation.control
+            by_setting.setdefault(name, []).append(attestation)
+    return {name: _as_setting(name, latest(several), org.day) for name, several in by_setting.items()}
+
+
+def _as_setting(name: str, attestation: Attestation, day: date) -> Seen | Unreadable:
+    scope = attestation.scope
+    if not scope.holds(day):
+        reason = f"the attestation by {attestation.by} expired on {scope.expires} ({scope.where})"
+        return Unreadable(name, reason, manual=True)
+    return Seen(name, attestation.statement, scope.file, scope.line, str(attestation))
 
 
 def _apply(configuration: Configuration, app: App, matched: set[Declaration]) -> App:
     said: dict[str, Seen] = {}
     for declaration in configuration.declarations:
-        if fnmatchcase(app.name, declaration.pattern):
+        if matches(declaration.pattern, app.name):
             matched.add(declaration)
             said |= {setting.name: setting for setting in declaration.settings}
     declared = said.get("declared.client_type")

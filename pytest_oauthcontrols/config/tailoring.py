@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import zlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -100,19 +98,3 @@ def _restricted(control: Control, override: Override) -> Control:
         rules[subject] = (Clause(when, Verdict.NOT_APPLICABLE, override.reason, (), None), *rule)
     digest = hashlib.sha256(f"{control.rule_sha256} {override.not_applicable_when}".encode()).hexdigest()
     return replace(control, rules=rules, rule_sha256=digest)
-
-
-def encode(tailoring: Tailoring) -> bytes:
-    """Return it as bytes, for the workers of a distributed run."""
-    return zlib.compress(json.dumps(asdict(tailoring)).encode(), level=1)
-
-
-def decode(content: bytes) -> Tailoring:
-    """Return the tailoring that `encode` was given."""
-    said = json.loads(zlib.decompress(content))
-    overrides = (
-        Override(**{**one, "severity": one["severity"] and Severity(one["severity"])}) for one in said["overrides"]
-    )
-    select, ignore, *by = said["selection"]
-    controls = tuple((text, file) for text, file in said["controls"])
-    return Tailoring(controls, tuple(overrides), Selection(tuple(select), tuple(ignore), *by))

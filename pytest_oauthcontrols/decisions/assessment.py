@@ -1,20 +1,18 @@
-"""Everything that one run assesses: orgs, catalogue and cases, each case with the id that its test has."""
+"""Everything that one run assesses: orgs, catalogue and checks, each check with the id that its test has."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
-from pytest_oauthcontrols.decisions.waivers import UNDECIDED, Decisions
+from pytest_oauthcontrols.decisions.gate import NO_DECISIONS, Decisions
 from pytest_oauthcontrols.orgs.model import App, Org
 from pytest_oauthcontrols.rules.catalogue import Catalogue, in_order
 from pytest_oauthcontrols.rules.control import Control
-from pytest_oauthcontrols.rules.evaluation import cases, evaluate
-from pytest_oauthcontrols.rules.finding import Finding
+from pytest_oauthcontrols.rules.evaluation import Check, subjects
 
 SUITE_ID = "pytest_oauthcontrols/suite.py"
 """Node id of the shipped tests."""
@@ -22,25 +20,9 @@ SUITE_ID = "pytest_oauthcontrols/suite.py"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-class Case(NamedTuple):
-    """One test of the shipped suite."""
-
-    id: str
-    """What stands in the brackets of its node id."""
-    org: Org
-    app: App | None
-    """None for the org's own controls."""
-    control: Control
-
-    @property
-    def node_id(self) -> str:
-        """The test's node id."""
-        return f"{SUITE_ID}::{'test_org_control' if self.app is None else 'test_control'}[{self.id}]"
-
-    @property
-    def finding(self) -> Finding:
-        """What the control says."""
-        return evaluate(self.control, self.app, self.org)
+def node_id(check: Check) -> str:
+    """Return the node id of the shipped test that makes a check."""
+    return f"{SUITE_ID}::{'test_org_control' if check.app is None else 'test_control'}[{check.id}]"
 
 
 @dataclass(frozen=True)
@@ -49,10 +31,8 @@ class Assessment:
 
     orgs: tuple[Org, ...]
     catalogue: Catalogue
-    decisions: Decisions = UNDECIDED
-    """What the user has decided; the orgs have it too."""
-    own_cases: int = 0
-    """How many cases there are of controls that tests of the project state; known at the end of a run."""
+    decisions: Decisions = NO_DECISIONS
+    """What the user has decided."""
 
     @cached_property
     def slugs(self) -> dict[Org | App, str]:
@@ -69,34 +49,27 @@ class Assessment:
 
     @cached_property
     def prefixes(self) -> dict[Org | App, str]:
-        """How the ids of an org's own cases, and of an app's, begin; what is assessed of it stands behind."""
+        """How the ids of an org's own checks, and of an app's, begin; the control follows."""
         found: dict[Org | App, str] = {}
         for org in self.orgs:
             found[org] = f"{self.slugs[org]}-" if len(self.orgs) > 1 else ""
             found |= {app: f"{found[org]}{self.slugs[app]}-" for app in org.apps}
         return found
 
-    def with_own(self, controls: Mapping[str, Control], cases: int) -> Assessment:
-        """Return the assessment with the controls that tests of the project state, by id."""
-        if not cases:
-            return self
-        catalogue = replace(self.catalogue, controls=in_order((*self.catalogue.controls, *controls.values())))
-        return replace(self, catalogue=catalogue, own_cases=cases)
-
-    @property
-    def number_of_cases(self) -> int:
-        """How many cases there are, of the suite and of controls that tests of the project state."""
-        return len(self.cases) + self.own_cases
+    def with_controls(self, controls: Iterable[Control]) -> Assessment:
+        """Return the assessment with the controls that tests of the project state."""
+        known = {control.id: control for control in (*self.catalogue.controls, *controls)}
+        return replace(self, catalogue=replace(self.catalogue, controls=in_order(known.values())))
 
     @cached_property
-    def cases(self) -> tuple[Case, ...]:
-        """Every case of the suite, in the order in which they run."""
-        return tuple(self._cases())
+    def checks(self) -> tuple[Check, ...]:
+        """Every check of the shipped suite, in the order in which they run."""
+        return tuple(self._checks())
 
-    def _cases(self) -> Iterator[Case]:
+    def _checks(self) -> Iterator[Check]:
         taken: set[tuple[str, bool]] = set()
         for org in self.orgs:
-            for app, control in cases(org, self.catalogue):
+            for app, control in subjects(org, self.catalogue):
                 prefix = self.prefixes[app or org]
                 id_ = f"{prefix}{control.id}"
                 while (id_, app is None) in taken:
@@ -104,7 +77,7 @@ class Assessment:
                     prefix = f"{prefix}{_digest(id_, org.name, org.location)}-"
                     id_ = f"{prefix}{control.id}"
                 taken.add((id_, app is None))
-                yield Case(id_, org, app, control)
+                yield Check(id_, org, app, control)
 
 
 def slugs(named: Iterable[tuple[Org | App, str, str]]) -> dict[Org | App, str]:

@@ -9,6 +9,11 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
+from pytest_oauthcontrols.errors import OAuthControlsError
+from pytest_oauthcontrols.rules.control import Verdict
+from pytest_oauthcontrols.rules.evaluation import Check
+from pytest_oauthcontrols.rules.finding import Finding
+
 SCHEMA = 1
 """Version of the results file's format."""
 
@@ -16,7 +21,7 @@ FAILING = ("fail", "unverifiable")
 """Verdicts of results that are findings."""
 
 
-class BaselineError(Exception):
+class BaselineError(OAuthControlsError):
     """A file that is no results file, or none that this run can be compared with; the message says why."""
 
 
@@ -59,14 +64,20 @@ class Baseline:
     """By which rule each control decided, as a digest."""
     findings: Mapping[Key, Earlier]
     missing: int = 0
-    """How many cases of that run were deselected, or not reached; whatever they find counts as new."""
+    """How many checks of that run have no result; whatever they find now counts as new."""
 
     def decided_otherwise(self, control: str, rule: str) -> bool:
         """Tell whether a control decides by another rule now; one that has no rule, by none."""
         return self.rules.get(control, "") != rule
 
+    def compare(self, finding: Finding) -> tuple[Change, date]:
+        """Return what a finding of this run is, compared with the baseline, and the day that first had it."""
+        key = key_of(finding)
+        change = self.change(key, finding.control.rule_sha256, finding.verdict.value)
+        return change, self.findings[key].since if change is Change.PERSISTING else finding.org.day
+
     def change(self, key: Key, rule: str, verdict: str) -> Change:
-        """Return what a finding of this run, by the rule that its control has now, is compared with the baseline."""
+        """Return what a finding, by the rule that its control has now, is compared with the baseline."""
         earlier = self.findings.get(key)
         if key.org in self.orgs and self.decided_otherwise(key.control, rule):
             return Change.NOT_COMPARABLE
@@ -74,7 +85,14 @@ class Baseline:
             return Change.NEW
         if earlier.verdict == verdict:
             return Change.PERSISTING
-        return Change.NOT_COMPARABLE if verdict == "unverifiable" else Change.NEW
+        return Change.NOT_COMPARABLE if verdict == Verdict.UNVERIFIABLE.value else Change.NEW
+
+
+def key_of(checked: Finding | Check) -> Key:
+    """Return what a finding, or the check that may have one, is known by from run to run."""
+    app, org = checked.app, checked.org
+    kind, name = (None, None) if app is None else (app.kind, app.name)
+    return Key(org_key(org.org_id, org.name), kind, name, checked.control.id)
 
 
 def org_key(org_id: str | None, name: str) -> str:
@@ -119,7 +137,7 @@ def _baseline(said: Any, file: str, version: str) -> Baseline:
             key = Key(org, _name(row["kind"]), _name(row["app"]), str(row["control"]))
             findings[key] = Earlier(row["verdict"], _day(row["since"]) if "since" in row else day)
     rules = {str(control): str(rule) for control, rule in catalogue["rules"].items()}
-    missing = int(said.get("cases", len(said["results"]))) - len(said["results"])
+    missing = int(said["checks"]["total"]) - len(said["results"])
     return Baseline(file, {key: str(name) for name, (key, _) in read.items()}, rules, findings, missing)
 
 

@@ -1,4 +1,4 @@
-"""What has changed since the baseline: findings that are new, persist, are fixed, or cannot be compared."""
+"""What has become of the baseline's findings: fixed, or no longer comparable."""
 
 from __future__ import annotations
 
@@ -8,34 +8,18 @@ from datetime import date
 from typing import NamedTuple
 
 from pytest_oauthcontrols.decisions.assessment import Assessment
-from pytest_oauthcontrols.decisions.baseline import Baseline, Change, Key, org_key
-from pytest_oauthcontrols.orgs.model import App, Org
+from pytest_oauthcontrols.decisions.baseline import Baseline, Change, Key, key_of, org_key
+from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.rules.catalogue import Catalogue
-from pytest_oauthcontrols.rules.control import Control, Verdict
+from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.finding import Finding
 
 
-def change_of(finding: Finding) -> Change | None:
-    """Return what a failing finding is, compared with the baseline; None without a baseline."""
-    baseline = finding.org.decisions.baseline
-    if baseline is None:
-        return None
-    return baseline.change(_key_of(finding), finding.control.rule_sha256, finding.verdict.value)
-
-
-def since(finding: Finding) -> date:
-    """Return the day of the reading that first had a finding, as far as the baseline knows."""
-    baseline = finding.org.decisions.baseline
-    if baseline is not None and change_of(finding) is Change.PERSISTING:
-        return baseline.findings[_key_of(finding)].since
-    return finding.org.day
-
-
-def indistinct(assessment: Assessment) -> Iterator[str]:
+def check_distinct(assessment: Assessment) -> Iterator[str]:
     """Yield an error for orgs of the run that are one org to the baseline."""
     baseline = assessment.decisions.baseline
-    known = [org_key(org.org_id, org.name) for org in assessment.orgs]
-    for key, number in Counter(known).items():
+    keys = [org_key(org.org_id, org.name) for org in assessment.orgs]
+    for key, number in Counter(keys).items():
         if baseline is not None and number > 1:
             yield (
                 f"{baseline.file}: {number} of the orgs that were given have the id '{key}', and a baseline cannot tell"
@@ -55,18 +39,18 @@ class Gone(NamedTuple):
 
 
 def gone(assessment: Assessment, findings: Iterable[Finding]) -> tuple[Gone, ...]:
-    """Return what became of the baseline's findings that are none any more, of the orgs and cases that were run."""
+    """Return what became of the baseline's findings that this run does not have, in the orgs and checks that ran."""
     baseline = assessment.decisions.baseline
     if baseline is None:
         return ()
-    found = {_key_of(finding): finding for finding in findings}
-    cases = {_key(case.org, case.app, case.control) for case in assessment.cases}
+    by_key = {key_of(finding): finding for finding in findings}
+    checks = {key_of(check) for check in assessment.checks}
     orgs = {known_as(org, baseline): org for org in assessment.orgs}
     return tuple(
         Gone(key, earlier.since, *became)
         for key, earlier in baseline.findings.items()
-        if key.org in orgs and (key in found or key not in cases)
-        for became in _became(key, found.get(key), orgs[key.org], assessment)
+        if key.org in orgs and (key in by_key or key not in checks)
+        for became in _became(key, by_key.get(key), orgs[key.org], assessment)
     )
 
 
@@ -79,11 +63,11 @@ def known_as(org: Org, baseline: Baseline) -> str | None:
 
 
 def _became(key: Key, finding: Finding | None, org: Org, assessment: Assessment) -> Iterator[tuple[Change, str]]:
-    """Yield what became of a finding of the baseline; nothing where it is still one."""
+    """Yield what became of a finding of the baseline; nothing where it is still a finding."""
     baseline = assessment.decisions.baseline
     assert baseline is not None
     if finding is None:
-        yield Change.NOT_COMPARABLE, _missing(key, org, assessment.catalogue)
+        yield Change.NOT_COMPARABLE, _why_missing(key, org, assessment.catalogue)
     elif finding.failing:
         return
     elif baseline.decided_otherwise(key.control, finding.control.rule_sha256):
@@ -94,7 +78,7 @@ def _became(key: Key, finding: Finding | None, org: Org, assessment: Assessment)
         yield Change.FIXED, finding.verdict.value.replace("_", " ")
 
 
-def _missing(key: Key, org: Org, catalogue: Catalogue) -> str:
+def _why_missing(key: Key, org: Org, catalogue: Catalogue) -> str:
     if key.control in catalogue.left_out:
         return f"the control was left out {catalogue.left_out[key.control]}"
     if not org.readable:
@@ -104,13 +88,4 @@ def _missing(key: Key, org: Org, catalogue: Catalogue) -> str:
         return "the app is gone"
     if app is not None and not app.readable:
         return "the app could not be read"
-    return "there is no such case any more" if key.control in catalogue.rules else "no such control was in the run"
-
-
-def _key_of(finding: Finding) -> Key:
-    return _key(finding.org, finding.app, finding.control)
-
-
-def _key(org: Org, app: App | None, control: Control) -> Key:
-    kind, name = (None, None) if app is None else (app.kind, app.name)
-    return Key(org_key(org.org_id, org.name), kind, name, control.id)
+    return "there is no such check any more" if key.control in catalogue.rules else "no such control was in the run"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
-from pytest_oauthcontrols.decisions.assessment import Assessment, Case
+from pytest_oauthcontrols.decisions.assessment import Assessment
+from pytest_oauthcontrols.decisions.run import Run
 from pytest_oauthcontrols.decisions.waivers import Attestation, Waiver
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.rules.control import Verdict
+from pytest_oauthcontrols.rules.evaluation import Check
 from pytest_oauthcontrols.rules.finding import Finding
 from pytest_oauthcontrols.text import is_pattern, matches
 
@@ -30,12 +32,12 @@ class Notice(NamedTuple):
         return self.about.owner if isinstance(self.about, Waiver) else self.about.by
 
 
-def notices(assessment: Assessment, findings: Iterable[Finding]) -> Iterator[Notice]:
+def notices(assessment: Assessment, run: Run) -> Iterator[Notice]:
     """Yield what should be looked at of the waivers and attestations that are meant for the orgs of a run."""
     decided = assessment.decisions.waivers_and_attestations
     if not decided:
         return
-    cases, found = _by_control(assessment.cases), _by_control(findings)
+    checks, found = _by_control(assessment.checks), _by_control(result.finding for result in run.results)
     for one in decided:
         orgs = _meant(assessment, one)
         if not orgs:
@@ -47,14 +49,14 @@ def notices(assessment: Assessment, findings: Iterable[Finding]) -> Iterator[Not
             there = one.scope.app is None or any(one.covers(org.given, app.name) for org in orgs for app in org.apps)
             says = "" if there else _NOTHING
         else:
-            says = "" if _covered(one, cases) else _NOTHING
+            says = "" if _covered(one, checks) else _NOTHING
         says = says or _term(one, orgs)
         if says:
             yield Notice(one, says)
 
 
 _NOTHING = "matches nothing"
-_Judged = TypeVar("_Judged", Case, Finding)
+_Judged = TypeVar("_Judged", Check, Finding)
 
 
 def _by_control(judged: Iterable[_Judged]) -> dict[str, list[_Judged]]:
@@ -65,7 +67,7 @@ def _by_control(judged: Iterable[_Judged]) -> dict[str, list[_Judged]]:
 
 
 def _covered(said: Waiver | Attestation, judged: dict[str, list[_Judged]]) -> list[_Judged]:
-    """Return the cases or findings that a waiver or attestation is about."""
+    """Return the checks or findings that a waiver or attestation is about."""
     return [
         one
         for one in judged.get(said.control or "", ())
@@ -76,7 +78,7 @@ def _covered(said: Waiver | Attestation, judged: dict[str, list[_Judged]]) -> li
 def _needless(one: Waiver | Attestation, ran: list[Finding]) -> str:
     """Say that nothing needs it any more; empty where something does."""
     if isinstance(one, Attestation):
-        return "" if any(finding.attestation for finding in ran) else "is not needed: no case of it is manual"
+        return "" if any(finding.attestation for finding in ran) else "is not needed: no check of it is manual"
     if any(finding.failing for finding in ran):
         return ""
     passes = all(finding.verdict is Verdict.PASS for finding in ran)

@@ -7,13 +7,12 @@ should hold it was read and it is not there (`Absent`), or nobody can tell (`Unr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from pytest_oauthcontrols.decisions.waivers import UNDECIDED, Decisions
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -88,8 +87,23 @@ class Unverifiable(Exception):
         self.setting = setting
 
 
-examined: ContextVar[list[Setting] | None] = ContextVar("examined", default=None)
-"""The settings whose values were asked for since it was set to a list; None where nobody keeps account."""
+_examined: list[list[Setting]] = []
+"""Lists that are being filled with the settings whose values are asked for.
+
+Not a context variable: what a test looks at counts in whatever task or thread it looks, and those of an event loop that
+was started before the test know nothing of the test's context.
+"""
+
+
+@contextmanager
+def examining() -> Iterator[list[Setting]]:
+    """Collect every setting whose value is asked for while the block runs, in any task or thread."""
+    settings: list[Setting] = []
+    _examined.append(settings)
+    try:
+        yield settings
+    finally:
+        _examined.remove(settings)
 
 
 def of_version(setting: Setting, known: Field, api_version: float | None) -> Setting:
@@ -222,7 +236,8 @@ class App(Subject):
         return bool(self.value(_PKCE_REQUIRED[self.kind]))
 
     def __repr__(self) -> str:
-        return f"<App {self.kind} {self.name}>"
+        # With the org, as tools that keep a history of tests know parameters by this text.
+        return f"<App {self.kind} {self.name} of {self.org.name}>"
 
 
 class Snapshot(NamedTuple):
@@ -265,8 +280,6 @@ class Org(Subject):
     """False if nothing of the org could be read: then there is nothing to assess."""
     snapshot: Snapshot | None = None
     """The file that keeps what was read, where there is one."""
-    decisions: Decisions = UNDECIDED
-    """What the user has decided of findings; nothing that was read."""
     unmasked: str | None = None
     """The name that the user gave it, where `name` is masked."""
 
@@ -298,7 +311,7 @@ class Org(Subject):
 
     @property
     def given(self) -> str:
-        """The name that the user gave it, by which waivers and attestations go."""
+        """The name that the user gave it, unmasked: waivers and attestations go by it."""
         return self.unmasked or self.name
 
     @property
@@ -350,9 +363,8 @@ def _examine(subject: Subject, org: Org, kind: str, name: str) -> Setting:
 
 
 def _noted(setting: Setting) -> Setting:
-    account = examined.get()
-    if account is not None:
-        account.append(setting)
+    for settings in _examined:
+        settings.append(setting)
     return setting
 
 

@@ -1,4 +1,4 @@
-"""What was read of orgs as data, and back: how it reaches the workers of a distributed run, and what a snapshot keeps.
+"""What was read of an org as a file, and back: a snapshot.
 
 A snapshot is a JSON file of one org, sorted, that says of itself which version of this format it has and what its
 content's digest is. Only settings are in it, so no key, secret or session id.
@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import zlib
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.orgs.derived import declared_client_type, derive
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
 from pytest_oauthcontrols.orgs.model import App, Org, Seen, Snapshot, Subject, Unreadable, Value
@@ -27,18 +26,8 @@ _ORG_FIELDS = ("name", "source", "location", "sha256", "org_id", "user", "api_ve
 _APP_FIELDS = ("kind", "name", "label", "source", "readable", "managed")
 
 
-class SnapshotError(Exception):
+class SnapshotError(OAuthControlsError):
     """A file that is no snapshot, or not the one that was written; the message says why."""
-
-
-def encode(orgs: Iterable[Org]) -> bytes:
-    """Return orgs as bytes."""
-    return zlib.compress(json.dumps([_org(org) for org in orgs], separators=(",", ":")).encode(), level=1)
-
-
-def decode(content: bytes) -> tuple[Org, ...]:
-    """Return the orgs that `encode` was given."""
-    return tuple(_to_org(org) for org in json.loads(zlib.decompress(content)))
 
 
 def dump(org: Org) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from pytest_oauthcontrols.config import configuration
 from pytest_oauthcontrols.config.configuration import Configuration
 from pytest_oauthcontrols.config.tailoring import tailored
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.rules.catalogue import Catalogue, in_order, load
 from pytest_oauthcontrols.rules.selection import Selection
 from pytest_oauthcontrols.sources import DEMO
@@ -23,7 +24,7 @@ def catalogue_of(config: pytest.Config) -> Catalogue:
     try:
         catalogue = with_plugins(config, load())
         return tailored(catalogue, configured(config, catalogue).tailoring)
-    except DocumentError as error:
+    except OAuthControlsError as error:
         raise pytest.UsageError(plain(str(error))) from None
 
 

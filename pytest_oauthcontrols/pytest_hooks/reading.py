@@ -6,8 +6,8 @@ credential leaves it.
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -17,15 +17,16 @@ from typing import Any
 import pytest
 
 from pytest_oauthcontrols import sources
-from pytest_oauthcontrols.config import configuration, tailoring
+from pytest_oauthcontrols.config import configuration
 from pytest_oauthcontrols.config.configuration import Configuration
-from pytest_oauthcontrols.config.tailoring import tailored
-from pytest_oauthcontrols.decisions import baseline, waivers
+from pytest_oauthcontrols.config.tailoring import UNTAILORED, tailored
+from pytest_oauthcontrols.decisions import baseline
 from pytest_oauthcontrols.decisions.assessment import Assessment, slugs
 from pytest_oauthcontrols.decisions.baseline import Baseline, BaselineError
-from pytest_oauthcontrols.decisions.comparison import indistinct
+from pytest_oauthcontrols.decisions.comparison import check_distinct
+from pytest_oauthcontrols.decisions.gate import Decisions
 from pytest_oauthcontrols.decisions.stale import unmatched
-from pytest_oauthcontrols.decisions.waivers import Decisions
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.masking import mask, masked
 from pytest_oauthcontrols.orgs.model import Org, Snapshot
@@ -37,9 +38,11 @@ from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.sources.assembly import now
 from pytest_oauthcontrols.sources.parallel import Patience, read_together
 from pytest_oauthcontrols.text import plain
-from pytest_oauthcontrols.yaml_entries import DocumentError
 
 assessment_key = pytest.StashKey[Assessment]()
+
+DEFAULT_TIMEOUT = 300
+"""Seconds that the reading of an org may take."""
 
 _WORKER_INPUT = "oauthcontrols"
 
@@ -50,7 +53,7 @@ class Reading:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._base = config.invocation_params.dir
-        self._tailoring = b""
+        self._tailoring = UNTAILORED
         """What the project says of the catalogue, for the workers of a distributed run."""
         kept = config.option.sf_snapshot
         if kept is not None and not hasattr(config, "workerinput"):
@@ -66,9 +69,9 @@ class Reading:
         try:
             catalogue = with_plugins(self._config, load())
             assessment = self._handed(catalogue) or self._assessment(catalogue)
-        except (DocumentError, BaselineError, sources.SourceError) as error:
+        except OAuthControlsError as error:
             raise pytest.UsageError(plain(str(error) if option.sf_show_identities else mask(str(error)))) from None
-        for problem in (*unmatched(assessment), *indistinct(assessment)):
+        for problem in (*unmatched(assessment), *check_distinct(assessment)):
             raise pytest.UsageError(plain(problem))
         self._config.stash[assessment_key] = assessment
 
@@ -77,18 +80,18 @@ class Reading:
         handed = getattr(self._config, "workerinput", {}).get(_WORKER_INPUT)
         if handed is None:
             return None
-        catalogue = tailored(catalogue, tailoring.decode(handed["tailoring"]))
-        return _assessment(snapshot.decode(handed["orgs"]), catalogue, waivers.decode(handed["decisions"]))
+        orgs, tailoring, decisions = pickle.loads(handed)  # noqa: S301  (the controller's, see handover)
+        return Assessment(orgs, tailored(catalogue, tailoring), decisions)
 
     def _assessment(self, catalogue: Catalogue) -> Assessment:
         said = configured(self._config, catalogue)
-        self._tailoring = tailoring.encode(said.tailoring)
+        self._tailoring = said.tailoring
         catalogue = tailored(catalogue, said.tailoring)
         decided = self._decisions(said, catalogue)
         orgs = _told_apart(self._kept(self._read(said)))
         if not self._config.option.sf_show_identities:
             orgs = _told_apart([masked(org) for org in orgs])
-        return _assessment([configuration.apply(said, org) for org in orgs], catalogue, decided)
+        return Assessment(tuple(configuration.apply(said, org) for org in orgs), catalogue, decided)
 
     def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:
         option = self._config.option
@@ -101,7 +104,8 @@ class Reading:
             attestations=configured.attestations,
             baseline=None if option.sf_baseline is None else self._baseline(option.sf_baseline, catalogue),
             new_only=option.sf_new_only,
-            accept_nothing=option.runxfail,
+            # Without its plugin for skipping pytest knows no xfail: what does not block could not be shown as such.
+            all_blocking=getattr(option, "runxfail", True),
         )
 
     def _baseline(self, given: str, catalogue: Catalogue) -> Baseline:
@@ -119,7 +123,7 @@ class Reading:
     def _read(self, configured: Configuration) -> list[Org]:
         """Return the orgs; one that cannot be read among others is an org with a problem."""
         option = self._config.option
-        patience = Patience(option.sf_timeout)
+        patience = Patience(option.sf_timeout or DEFAULT_TIMEOUT)
         readers = {
             value: sources.reader(value, configured.logins, self._base, self._folder, patience)
             for value in dict.fromkeys(option.sf_org)
@@ -159,20 +163,12 @@ class Reading:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Hand a worker what was read."""
-        node.workerinput[_WORKER_INPUT] = self._encoded
+        node.workerinput[_WORKER_INPUT] = self._handed_on
 
     @cached_property
-    def _encoded(self) -> dict[str, bytes]:
+    def _handed_on(self) -> bytes:
         assessment = self._config.stash[assessment_key]
-        return {
-            "orgs": snapshot.encode(assessment.orgs),
-            "decisions": waivers.encode(assessment.decisions),
-            "tailoring": self._tailoring,
-        }
-
-
-def _assessment(orgs: Iterable[Org], catalogue: Catalogue, decided: Decisions) -> Assessment:
-    return Assessment(tuple(replace(org, decisions=decided) for org in orgs), catalogue, decided)
+        return pickle.dumps((assessment.orgs, self._tailoring, assessment.decisions), pickle.HIGHEST_PROTOCOL)
 
 
 def check_writable(path: Path, given: str) -> None:
@@ -215,4 +211,25 @@ def _unread(value: str, problem: str) -> Org:
         unread={},
         problems=(problem,),
         readable=False,
+    )
+
+
+def only_org(request: pytest.FixtureRequest) -> Org:
+    """Return the org for a test that asks for a fixture while it runs, when it can no longer be parametrized.
+
+    Args:
+        request: The request of the fixture, which names it and knows the configuration.
+
+    Raises:
+        Failed: There are several orgs, or the fixture has a value per app or control.
+    """
+    orgs = request.config.stash[assessment_key].orgs
+    name = str(request.fixturename).removeprefix("sf_")
+    if name == "org" and len(orgs) == 1:
+        return orgs[0]
+    several = f"there are {len(orgs)} orgs" if name == "org" else f"there is one for each {name}"
+    pytest.fail(
+        f"'{name}' has no single value here: {several}. Take '{name}' as an argument of the test function, which then"
+        " runs once for each.",
+        pytrace=False,
     )

@@ -1,18 +1,26 @@
-"""Collects the shipped suite beside a project's own tests, and generates its cases."""
+"""Collects the shipped suite beside a project's own tests, and generates a test for each check."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_oauthcontrols import suite
 from pytest_oauthcontrols.decisions.assessment import SUITE_ID, Assessment
+from pytest_oauthcontrols.orgs.model import App, Org
+from pytest_oauthcontrols.pytest_hooks.collected import check_key
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.rules.control import Control
+from pytest_oauthcontrols.rules.evaluation import Check
+
+_INSTALLED = Path(suite.__file__)
+_MODULES = (suite.__name__, suite.__name__.rpartition(".")[0])
+"""What `--pyargs` may call the suite."""
 
 
 class Suite(pytest.Module):
@@ -28,11 +36,11 @@ class Suite(pytest.Module):
 
     def istestfunction(self, obj: object, name: str) -> bool:
         """Tell which functions are tests, whatever the project calls its own."""
-        # Without a case pytest would show one test, skipped for want of parameters.
-        cases = self.config.stash[assessment_key].cases
+        # Without a check pytest would show one test, skipped for want of parameters.
+        checks = self.config.stash[assessment_key].checks
         return {
-            "test_control": any(case.app for case in cases),
-            "test_org_control": any(not case.app for case in cases),
+            "test_control": any(check.app for check in checks),
+            "test_org_control": any(not check.app for check in checks),
         }.get(name, False)
 
     def istestclass(self, obj: object, name: str) -> bool:
@@ -40,10 +48,14 @@ class Suite(pytest.Module):
         return False
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        """Yield the cases."""
+        """Yield the tests, each with the check that it makes."""
+        checks = {_subject(check): check for check in self.config.stash[assessment_key].checks}
         for item in super().collect():
             # pytest makes the items of a module itself, and asks nobody of which class.
-            item.__class__ = ControlCase
+            item.__class__ = CheckItem
+            assert isinstance(item, CheckItem)
+            params: dict[str, Any] = item.callspec.params
+            item.stash[check_key] = checks[params.get("sf_app") or params["sf_org"], params["sf_control"]]
             yield item
 
     @cached_property
@@ -55,16 +67,16 @@ class Suite(pytest.Module):
         return not shown and all(module.startswith("_pytest.") for module in modules)
 
     @cached_property
-    def places(self) -> dict[str, tuple[str, int | None]]:
-        """Name of each test to its file and line, filled by its first case."""
+    def lines(self) -> dict[str, int | None]:
+        """Name of each test function to its line, filled by its first item."""
         return {}
 
 
-class ControlCase(pytest.Function):
-    """A case of a shipped test.
+class CheckItem(pytest.Function):
+    """The test of one check.
 
-    To hooks, marks, fixtures and options it is what the cases of any test are. What pytest finds out for each of them
-    anew, though it is the same for all or not needed here, is a quarter of the run.
+    To hooks, marks, fixtures and options it is what any test is. What pytest finds out anew for each item, though it is
+    the same for all or not needed here, is a quarter of the run.
     """
 
     parent: Suite
@@ -72,8 +84,8 @@ class ControlCase(pytest.Function):
     def setup(self) -> None:
         """Set up fixtures: for the test itself, whose arguments are its parameters, there is nothing to do.
 
-        pytest makes a fixture of every parameter, and sets it up and tears it down for each case. It still does that
-        where somebody looks, or where there are fixtures that apply to the case: a project's, or what a hook has added.
+        pytest makes a fixture of every parameter, and sets it up and tears it down for each item. It still does that
+        where somebody looks, or where there are fixtures that apply to the test: a project's, or what a hook has added.
         """
         __tracebackhide__ = True
         if self.parent.unwatched and self.fixturenames == [*self.callspec.params]:
@@ -81,13 +93,18 @@ class ControlCase(pytest.Function):
         else:
             super().setup()
 
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return path, line and name, as the node id has them: the package may be installed outside the project."""
+        line = self.parent.lines.setdefault(
+            self.originalname, suite.__dict__[self.originalname].__code__.co_firstlineno - 1
+        )
+        return self.path, line, self.name
+
     @cached_property
     def location(self) -> tuple[str, int | None, str]:
-        """File, line and name; cases of the same test differ in the name only."""
-        place = self.parent.places.get(self.originalname)
-        if place is None:
-            place = self.parent.places[self.originalname] = super().location[:2]
-        return (*place, self.name)
+        """File, line and name; items of the same test function differ in the name only."""
+        _, line, name = self.reportinfo()
+        return SUITE_ID, line, name
 
 
 class Collection:
@@ -101,6 +118,8 @@ class Collection:
         self._chosen = () if "" in asked.values() else tuple(asked.values())
         # The suite has no file below the root directory, which is where pytest would look for it.
         config.args[:] = [arg for arg in config.args if arg not in asked]
+        for arg in config.args:
+            _check_spelling(arg.partition("::")[0], config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -108,12 +127,21 @@ class Collection:
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """Add the suite to what the session collects."""
         report = yield
-        if isinstance(collector, pytest.Session) and self._wanted:
-            report.result.append(Suite.from_parent(collector, path=collector.config.rootpath, nodeid=SUITE_ID))
+        if isinstance(collector, pytest.Session) and self._wanted and not self._is_ignored(collector):
+            report.result.append(Suite.from_parent(collector, path=_path(self._config), nodeid=SUITE_ID))
         elif isinstance(collector, Suite) and report.passed:
             # --lf passes over files in which nothing failed, and knows them by paths; the suite has none.
             report.result = self._select(report.result or list(collector.collect()))
         return report
+
+    def _is_ignored(self, session: pytest.Session) -> bool:
+        """Tell whether --ignore, --ignore-glob or a hook leaves out the suite, or a folder that it would lie in."""
+        path = _path(self._config)
+        folders = [folder for folder in path.parents if folder.is_relative_to(self._config.rootpath)]
+        return any(
+            session.ihook.pytest_ignore_collect(collection_path=each, config=self._config)
+            for each in (path, *folders[:-1])
+        )
 
     def _select(self, items: list[Any]) -> list[Any]:
         """Return the items that the command line asks for by their ids, all of a test where no parameters are given."""
@@ -121,48 +149,69 @@ class Collection:
             return items
         chosen: dict[Any, None] = {}
         for name in self._chosen:
-            found = [item for item in items if name in (item.name, item.originalname)]
-            if not found:
+            named = [item for item in items if name in (item.name, item.originalname)]
+            if not named:
                 raise pytest.UsageError(f"not found: {SUITE_ID}::{name}; --collect-only -q shows the ids there are")
-            chosen.update(dict.fromkeys(found))
+            chosen.update(dict.fromkeys(named))
         return list(chosen)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Generate the cases of the suite."""
+        """Generate the tests of the suite."""
         if metafunc.module is suite:
             _generate_suite(metafunc, self._config.stash[assessment_key])
 
 
+def _path(config: pytest.Config) -> Path:
+    """Return the path that the suite is shown at: below the root directory, where editors look for a test's file."""
+    return config.rootpath / SUITE_ID
+
+
 def _is_suite(path: str, config: pytest.Config) -> bool:
-    """Tell whether a path is the suite's, which pytest shows as seen from where it was started."""
-    return path == SUITE_ID or os.path.normpath(config.invocation_params.dir / path) == os.path.normpath(
-        config.rootpath / SUITE_ID
-    )
+    """Tell whether an argument means the suite: its id, the path that pytest shows, or where it is installed."""
+    if config.option.pyargs and path in _MODULES:
+        return True
+    places = {_path(config), _INSTALLED}
+    given = config.invocation_params.dir / path
+    return path == SUITE_ID or _normal(given) in {_normal(one) for place in places for one in (place, place.parent)}
+
+
+def _normal(path: Path) -> str:
+    """Return a path without links and detours, whether it exists or not; on Windows without regard to case."""
+    return os.path.normcase(os.path.realpath(path))
+
+
+def _check_spelling(path: str, config: pytest.Config) -> None:
+    """Raise a usage error for a path that does not exist and is meant for the suite."""
+    meant = path.replace("\\", "/").rstrip("/").removesuffix(".py").replace(".", "/").lower()
+    if meant.endswith("pytest_oauthcontrols/suite") and not (config.invocation_params.dir / path).exists():
+        raise pytest.UsageError(f"{path}: not found; the shipped suite is called {SUITE_ID}")
+
+
+def _subject(check: Check) -> tuple[App | Org, Control]:
+    return check.app or check.org, check.control
 
 
 def _generate_suite(metafunc: pytest.Metafunc, assessment: Assessment) -> None:
+    """Generate a test for each check of an app, or of the org."""
     marks = Marks()
-    # A relic of the fixtures that the parameters stand in for; it would be looked up for each case.
+    of_app = metafunc.function is suite.test_control
+    # `request` is a relic of the fixtures that the parameters stand in for; it would be looked up for each test.
     metafunc.fixturenames[:] = [name for name in metafunc.fixturenames if name != "request"]
-    if metafunc.function is suite.test_control:
-        names: tuple[str, ...] = ("app", "control")
-        params = [
-            pytest.param(case.app, case.control, id=case.id, marks=marks[case.control])
-            for case in assessment.cases
-            if case.app is not None
-        ]
-    else:
-        names = ("org", "control")
-        params = [
-            pytest.param(case.org, case.control, id=case.id, marks=marks[case.control])
-            for case in assessment.cases
-            if case.app is None
-        ]
-    metafunc.parametrize(names, params)
+    own = ("sf_app", "sf_control") if of_app else ("sf_org", "sf_control")
+    names = tuple(name for name in ("sf_org", "sf_app", "sf_control") if name in metafunc.fixturenames)
+    params = [
+        pytest.param(
+            *(getattr(check, name.removeprefix("sf_")) for name in names), id=check.id, marks=marks[check.control]
+        )
+        for check in assessment.checks
+        if bool(check.app) is of_app
+    ]
+    # Fixtures of the project may ask for the fixtures of these names, so they have to exist; else the values do.
+    metafunc.parametrize(names, params, indirect=set(metafunc.fixturenames) != set(own))
 
 
 class Marks(dict[Control, "tuple[pytest.MarkDecorator, ...]"]):
-    """The marks of each control's cases, made once and shared: with its own marks each case costs a third more."""
+    """The marks of each control's tests, made once and shared: with its own marks each test costs a third more."""
 
     def __missing__(self, control: Control) -> tuple[pytest.MarkDecorator, ...]:
         severity = control.severity.value

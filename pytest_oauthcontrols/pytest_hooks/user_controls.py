@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-import json
 from decimal import Decimal
-from functools import cache
 from textwrap import dedent
 from typing import Any, NoReturn
 
@@ -29,7 +27,7 @@ def stated_control(definition: pytest.Function, fixtures: tuple[str, ...]) -> Co
     mark = definition.get_closest_marker("control")
     if mark is None or not (mark.args or mark.kwargs):
         return None
-    if not fixtures or "_oauth_control" in fixtures:
+    if not fixtures or "sf_control" in fixtures:
         refuse(definition, "the test of a control takes 'app', or 'org' for a control of the org itself")
     if definition.get_closest_marker("parametrize") is not None:
         refuse(definition, "a control has one case per app or org, so its test cannot have parameters of its own")
@@ -42,18 +40,17 @@ def stated_control(definition: pytest.Function, fixtures: tuple[str, ...]) -> Co
         refuse(definition, f"a control has no '{min(unknown)}': it has {', '.join(_KEYS)}")
     applies_to = _applies_to(definition, mark, fixtures)
     severity, cvss = _rated(definition, mark.kwargs.get("severity"), mark.kwargs.get("cvss"))
-    return decode(
-        json.dumps(
-            {
-                "id": mark.args[0],
-                **{name: _text(definition, mark, name) for name in _TEXTS},
-                "severity": severity.value,
-                "cvss": [str(score) for score in cvss],
-                "applies_to": applies_to,
-                "origin": _place(definition),
-                "rule_sha256": hashlib.sha256(f"{applies_to} {_rule(definition.obj)}".encode()).hexdigest(),
-            }
-        )
+    texts: dict[str, Any] = {name: _text(definition, mark, name) for name in _TEXTS}
+    return Control(
+        id=mark.args[0],
+        **texts,
+        severity=severity,
+        cvss=cvss,
+        basis="assigned",
+        assessed="by a test of your own",
+        rules=dict.fromkeys(applies_to, ()),
+        origin=_place(definition),
+        rule_sha256=hashlib.sha256(f"{applies_to} {_rule(definition.obj)}".encode()).hexdigest(),
     )
 
 
@@ -66,7 +63,7 @@ def _text(definition: pytest.Function, mark: pytest.Mark, name: str) -> str:
 
 def _applies_to(definition: pytest.Function, mark: pytest.Mark, fixtures: tuple[str, ...]) -> tuple[str, ...]:
     """Return what a control applies to: kinds of app, all of them by default, or the org."""
-    known = (CONNECTED_APP, EXTERNAL_CLIENT_APP) if "_oauth_app" in fixtures else (ORG,)
+    known = (CONNECTED_APP, EXTERNAL_CLIENT_APP) if "sf_app" in fixtures else (ORG,)
     said = mark.kwargs.get("applies_to", known)
     applies_to = (said,) if isinstance(said, str) else tuple(said)
     if not applies_to or not set(applies_to) <= set(known):
@@ -109,25 +106,3 @@ def _place(definition: pytest.Function) -> str:
 def refuse(definition: pytest.Function, problem: str) -> NoReturn:
     """End the collection of a test module with an error that names file and line."""
     pytest.fail(f"{_place(definition)}: {problem}", pytrace=False)
-
-
-@cache
-def encode(control: Control) -> str:
-    """Return a control as text, for the reports of its cases."""
-    said = {name: getattr(control, name) for name in ("id", *_TEXTS, "severity", "origin", "rule_sha256")}
-    return json.dumps({**said, "cvss": [str(score) for score in control.cvss], "applies_to": control.applies_to})
-
-
-@cache
-def decode(text: str) -> Control:
-    """Return the control that `encode` was given, the same one each time."""
-    said = json.loads(text)
-    low, high = (Decimal(score) for score in said["cvss"])
-    return Control(
-        **{name: said[name] for name in ("id", *_TEXTS, "origin", "rule_sha256")},
-        severity=Severity(said["severity"]),
-        cvss=(low, high),
-        basis="assigned",
-        assessed="by a test of your own",
-        rules=dict.fromkeys(said["applies_to"], ()),
-    )

@@ -1,45 +1,32 @@
 """What a run leaves as files.
 
-Each report is a module with a function `encode`, which is given what a run found as plain data, the document of
-`results`, and the catalogue, so that all of them state the same.
+Each report is a module with a function `encode(document, catalogue)`, which gets what a run found as plain data, the
+document of `results`, so that all of them state the same. A new report is a module and a row here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
-
-from pytest_oauthcontrols.decisions.baseline import FAILING
-from pytest_oauthcontrols.rules.catalogue import Catalogue
-from pytest_oauthcontrols.rules.cvss import Severity
-
-Document = dict[str, Any]
-Encode = Callable[[Document, Catalogue], bytes]
+from typing import NamedTuple
 
 
-def failing(document: Document) -> list[dict[str, Any]]:
-    """Return the results that are findings, in the document's order, accepted ones too."""
-    return [row for row in document["results"] if row["verdict"] in FAILING]
+class Report(NamedTuple):
+    """A report that can be asked for."""
+
+    option: str
+    module: str
+    """Module of this package; imported when the report is written, as some are heavy."""
+    help: str
+
+    @property
+    def name(self) -> str:
+        """What the report is called where the run says what it has written."""
+        return self.option.removeprefix("--sf-")
 
 
-def by_score(row: dict[str, Any]) -> tuple[object, ...]:
-    """Return what findings are sorted by: the highest score in context first, then the worst severity."""
-    severity = Severity(row["severity"]).rank
-    return (-row["context"]["score"], severity, row["org"], row["app"] or "", row["control"], row["node_id"])
-
-
-REPORTS = {
-    "--sf-json": "results",
-    "--sf-report": "audit",
-    "--sf-sarif": "sarif",
-    "--sf-csv": "csv_file",
-    "--sf-markdown": "markdown",
-}
-"""Option to the module of the report that it asks for."""
-
-
-def encoder(option: str) -> Encode:
-    """Return what makes the report that an option asks for; imported when it is needed, as some are heavy."""
-    encode: Encode = import_module(f"{__name__}.{REPORTS[option]}").encode
-    return encode
+REPORTS = (
+    Report("--sf-json", "results", "write every result to this file"),
+    Report("--sf-report", "audit", "write the auditor's page, HTML in one file"),
+    Report("--sf-sarif", "sarif", "write the findings as SARIF, for code scanning"),
+    Report("--sf-csv", "csv_file", "write the findings as a plan of action, for spreadsheets"),
+    Report("--sf-markdown", "markdown", "write a summary as Markdown"),
+)

@@ -16,14 +16,23 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
 from pytest_oauthcontrols.decisions.assessment import SUITE_ID
 from pytest_oauthcontrols.decisions.baseline import Change, org_key
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
-from pytest_oauthcontrols.reports import Document, failing
+from pytest_oauthcontrols.reports.results import (
+    Context,
+    Dated,
+    Document,
+    Evidence,
+    OrgInfo,
+    Review,
+    Row,
+    findings_of,
+)
 from pytest_oauthcontrols.reports.terminal import differing
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.control import Clause, Control, Verdict
@@ -31,7 +40,8 @@ from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.finding import READABLE
 from pytest_oauthcontrols.text import capitalised, plain
 
-Row = dict[str, Any]
+Data = dict[str, Any]
+"""What the template or the scripts get."""
 
 _VERDICTS = {
     "fail": "F",
@@ -41,7 +51,7 @@ _VERDICTS = {
     "not_applicable": "\N{EN DASH}",
 }
 """Verdict to the letter that stands for it, on the page and in its data, in the order in which the page has them."""
-_ACCEPTED = {"waived": "W", "in the baseline": "B", "below the gate": "G"}
+_ACCEPTED = {"waived": "W", "in the baseline": "B", "below the gate": "G", "xfailed": "X"}
 _CHANGES = {Change.NEW.value: "N", Change.PERSISTING.value: "P", Change.NOT_COMPARABLE.value: "X"}
 _STATES = {"seen": "S", "absent": "A", "unreadable": "U"}
 _NONE = "-"
@@ -59,6 +69,8 @@ _NAMED_APPS = 20
 """How many apps that could not be read the first screen names of each reason."""
 _DIFFERENCES = 50
 """How many differences between orgs the first screen lists."""
+_REASONS = 10
+"""How many reasons for checks without a result the first screen lists."""
 _TITLED_ORGS = 5
 """How many orgs the title names."""
 _EARLY = 'document.documentElement.classList.add("js");'
@@ -91,6 +103,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         attestations=list(_decided(document, "attestation")),
         coverage=_coverage(rows, catalogue),
         listed=_DIFFERENCES,
+        listed_reasons=_REASONS,
         kinds=_KINDS,
         assessed_kinds={app.kind for app in rows.apps},
         found_controls=[rows.controls[number].id for number in sorted(set(rows.control))],
@@ -208,11 +221,11 @@ class _Tally:
     def __init__(self, results: list[Row]) -> None:
         self.total = len(results)
         self.verdicts = Counter(row["verdict"] for row in results)
-        self.accepted = sum(row["accepted"] is not None for row in results)
+        self.accepted = sum(row["not_blocking"] is not None for row in results)
         self.attested = sum(row["verdict"] == "pass" and row["attestation"] is not None for row in results)
 
 
-def _by(results: Iterable[Row], key: str) -> dict[str, list[Row]]:
+def _by(results: Iterable[Row], key: Literal["org", "severity", "control"]) -> dict[str, list[Row]]:
     """Return results by what they say under a key."""
     found: dict[str, list[Row]] = defaultdict(list)
     for row in results:
@@ -223,7 +236,7 @@ def _by(results: Iterable[Row], key: str) -> dict[str, list[Row]]:
 # The first screen
 
 
-def _orgs(document: Document, rows: _Rows) -> Iterator[Row]:
+def _orgs(document: Document, rows: _Rows) -> Iterator[Data]:
     """Yield what the first screen says of each org."""
     results = _by(rows.results, "org")
     for number, org in enumerate(document["orgs"]):
@@ -246,9 +259,9 @@ def _assessed(apps: int, kinds: Counter[str]) -> str:
     return f"{apps:,}{some} ({connected:,} connected, {external:,} external client)" if apps else "0"
 
 
-def _origin(org: Row) -> str:
+def _origin(org: OrgInfo) -> str:
     """Return how an org was read, in words."""
-    if org["source"] == "snapshot":
+    if org["source"] == "snapshot" and org["snapshot"] is not None:
         return f"from the snapshot {org['snapshot']['file']}, taken of {org['location']}"
     return {
         "demo": "from the sample org that comes with the tool",
@@ -264,15 +277,15 @@ def _counts(results: list[Row]) -> dict[str, _Tally]:
     return {**{one.value: _Tally(severities[one.value]) for one in Severity}, "all": _Tally(results)}
 
 
-def _gate(document: Document) -> Row:
+def _gate(document: Document) -> Data:
     """Return what fails the run, and how many findings do not for which reason."""
-    findings = failing(document)
-    accepted = Counter(row["accepted"] for row in findings)
+    findings = findings_of(document)
+    not_blocking = Counter(row["not_blocking"] for row in findings)
     return {
         **document["gate"],
         "failing": len(findings),
-        "open": accepted[None],
-        "accepted": [(how, accepted[how]) for how in _ACCEPTED if accepted[how]],
+        "open": not_blocking[None],
+        "accepted": [(how, not_blocking[how]) for how in _ACCEPTED if not_blocking[how]],
     }
 
 
@@ -350,30 +363,33 @@ def _of_any(why: str, app: _App, sources: set[str]) -> str:
 # Decisions, and what became of the baseline
 
 
-_KNOWN_BY = ("file", "line", "app", "org")
-"""What tells a waiver or an attestation of one control or factor from the others."""
 _WITHOUT_DAY = {"expired": "expired", "expires": "expires soon"}
 """What is to be reviewed, without the day, which stands beside it."""
 
 
-def _decided(document: Document, what: str) -> Iterator[Row]:
+def _decided(document: Document, what: Literal["waiver", "attestation"]) -> Iterator[Data]:
     """Yield the waivers or attestations, each with what became of it and how many results it is about."""
     uses = Counter(_identity(row[what]) for row in document["results"] if row[what] is not None)
     says = defaultdict(list)
-    for one in document["review"]:
-        says[tuple(one[key] for key in _KNOWN_BY), one["about"]].append(one["says"])
-    for said in document[f"{what}s"]:
-        about = said["control"] or f"factor {said['factor']}"
-        review = says[tuple(said[key] for key in _KNOWN_BY), about]
-        yield {**said, "uses": uses[_identity(said)], "says": [_WITHOUT_DAY.get(one.split()[0], one) for one in review]}
+    for notice in document["review"]:
+        says[_known_by(notice), notice["about"]].append(notice["says"])
+    for dated in document["waivers"] if what == "waiver" else document["attestations"]:
+        about = dated["control"] or f"factor {dated['factor']}"
+        review = [_WITHOUT_DAY.get(each.split()[0], each) for each in says[_known_by(dated), about]]
+        yield {**dated, "uses": uses[_identity(dated)], "says": review}
 
 
-def _identity(said: Row) -> Hashable:
+def _known_by(dated: Dated | Review) -> Hashable:
+    """Return what tells a waiver or an attestation of one control or factor from the others."""
+    return dated["file"], dated["line"], dated["app"], dated["org"]
+
+
+def _identity(dated: Dated | None) -> Hashable:
     """Return what a waiver or an attestation says, whether it has expired or not."""
-    return frozenset((key, value) for key, value in said.items() if key != "expired")
+    return frozenset((key, value) for key, value in (dated or {}).items() if key != "expired")
 
 
-def _gone(document: Document, rows: _Rows) -> list[Row]:
+def _gone(document: Document, rows: _Rows) -> list[Data]:
     """Return what became of the baseline's findings that are none any more."""
     if document["baseline"] is None:
         return []
@@ -412,7 +428,7 @@ def _coverage(rows: _Rows, catalogue: Catalogue) -> list[_Covered]:
 # The data
 
 
-def _data(rows: _Rows) -> Row:
+def _data(rows: _Rows) -> Data:
     """Return everything that the scripts show, as tables and columns of numbers that point into them.
 
     A setting in evidence is two numbers, that of an entry and that of a source of its app: apps that are configured
@@ -430,8 +446,8 @@ def _data(rows: _Rows) -> Row:
         columns["evidence"].append(evidence[tuple(chain.from_iterable(pairs))])
         columns["context"].append(contexts[_context(row["context"], text)])
         columns["contradictions"].append(lists[tuple(text[one] for one in row["contradictions"])])
-        for what in ("waiver", "attestation"):
-            columns[what].append(said[None if row[what] is None else tuple(row[what].items())])
+        for what, dated in (("waiver", row["waiver"]), ("attestation", row["attestation"])):
+            columns[what].append(said[None if dated is None else tuple(dated.items())])
     return {
         "words": {
             "verdict": {letter: verdict for verdict, letter in _VERDICTS.items()},
@@ -459,8 +475,8 @@ def _data(rows: _Rows) -> Row:
             "app": rows.app,
             "control": rows.control,
             "verdict": "".join(_VERDICTS[row["verdict"]] for row in rows.results),
-            "accepted": "".join(_ACCEPTED.get(row["accepted"], _NONE) for row in rows.results),
-            "change": "".join(_CHANGES.get(row["change"], _NONE) for row in rows.results),
+            "accepted": "".join(_ACCEPTED.get(row["not_blocking"] or "", _NONE) for row in rows.results),
+            "change": "".join(_CHANGES.get(row["change"] or "", _NONE) for row in rows.results),
             **columns,
             # Of other tests than the suite's, whose ids are not made of app and control.
             "test": {number: text[row["node_id"]] for number, row in enumerate(rows.results) if not _case(row)},
@@ -473,7 +489,7 @@ def _data(rows: _Rows) -> Row:
 _ENTRY = ("setting", "state", "value", "line", "note")
 
 
-def _entry(one: Row, text: _Table) -> tuple[int | str, ...]:
+def _entry(one: Evidence, text: _Table) -> tuple[int | str, ...]:
     """Return a setting in evidence, but for its source."""
     return (
         text[one["setting"]],
@@ -484,14 +500,14 @@ def _entry(one: Row, text: _Table) -> tuple[int | str, ...]:
     )
 
 
-def _context(context: Row | None, text: _Table) -> Hashable:
+def _context(context: Context | None, text: _Table) -> Hashable:
     if context is None:
         return None
     lists = (tuple(text[one] for one in context[name]) for name in ("raised_by", "lowered_by", "not_seen"))
     return (context["score"], context["severity"], *lists)
 
 
-def _control(control: Control) -> Row:
+def _control(control: Control) -> Data:
     """Return what the page says of a control."""
     return {
         "id": control.id,

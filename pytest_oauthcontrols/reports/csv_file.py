@@ -10,9 +10,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import Any
 
-from pytest_oauthcontrols.reports import Document, by_score, failing
+from pytest_oauthcontrols.reports.results import (
+    Document,
+    Evidence,
+    by_score,
+    context_of,
+    coverage,
+    findings_of,
+    is_complete,
+)
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.finding import READABLE
 from pytest_oauthcontrols.text import plain
@@ -20,7 +27,7 @@ from pytest_oauthcontrols.text import plain
 COLUMNS = (
     *("control", "app", "severity", "score", "finding", "remediation", "owner", "due"),
     *("org", "kind", "label", "verdict", "control name", "evidence"),
-    *("accepted", "waiver", "ticket", "change", "since", "page"),
+    *("not blocking", "waiver", "ticket", "change", "since", "page"),
 )
 
 _STARTS = "=+\\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
@@ -33,28 +40,29 @@ _LONGEST = 32_000
 def encode(document: Document, catalogue: Catalogue) -> bytes:
     """Return the content of the file: a row for each failing finding, the highest score in context first.
 
-    A run that was cut short has a row before them that says so, as the format has no other place for it.
+    The first row says how many checks have a result and why the others have none, as the format has no other place.
     """
     controls = {control.id: control for control in (*catalogue.controls, READABLE)}
-    findings = sorted(failing(document), key=by_score)
+    findings = sorted(findings_of(document), key=by_score)
     file = io.StringIO(newline="")
     writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    if document["cut_short"] is not None:
-        ran = f"{len(document['results'])} of {document['cases']} cases ran"
-        partial = {"finding": f"partial: {ran}: {document['cut_short']}", "verdict": "partial"}
-        writer.writerow([_cell(partial.get(column)) for column in COLUMNS])
+    early = "" if document["cut_short"] is None else f"; the run ended early: {document['cut_short']}"
+    verdict = "complete" if is_complete(document) else "partial"
+    first = {"finding": f"{verdict}: {coverage(document)}{early}", "verdict": verdict}
+    writer.writerow([_cell(first.get(column)) for column in COLUMNS])
     for row in findings:
         control, waiver = controls[row["control"]], row["waiver"] or {}
         said = {
             **row,
-            "score": row["context"]["score"],
+            "score": context_of(row)["score"],
             "finding": row["message"],
             "remediation": " ".join(control.remediation.split()),
             "owner": waiver.get("owner"),
             "due": waiver.get("expires"),
             "control name": control.name,
             "evidence": "; ".join(map(_shown, row["evidence"])),
+            "not blocking": row["not_blocking"],
             "waiver": waiver.get("reason"),
             "ticket": waiver.get("ticket"),
             "page": control.page,
@@ -64,7 +72,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
     return file.getvalue().encode("utf-8-sig")
 
 
-def _shown(setting: dict[str, Any]) -> str:
+def _shown(setting: Evidence) -> str:
     """Return a setting with where it was seen, and its value."""
     said = f"{setting['setting']} = {setting['value']}"
     if setting["state"] != "seen":

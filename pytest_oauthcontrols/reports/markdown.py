@@ -9,12 +9,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 from urllib.parse import quote
 
 from pytest_oauthcontrols.decisions.baseline import Change
-from pytest_oauthcontrols.decisions.gate import Accepted
-from pytest_oauthcontrols.reports import Document, by_score, failing
+from pytest_oauthcontrols.decisions.gate import NotBlocking
+from pytest_oauthcontrols.reports.results import (
+    Document,
+    OrgInfo,
+    by_score,
+    context_of,
+    findings_of,
+    is_complete,
+)
 from pytest_oauthcontrols.reports.terminal import differing, worst_first
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.control import Verdict
@@ -58,6 +64,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
     """Return the content of the file."""
     blocks = [
         *_headline(document),
+        *_run(document),
         *_orgs(document),
         *_counts(document),
         *_worst(document),
@@ -91,12 +98,27 @@ def _list(items: list[str], shown: int = _LISTED) -> str:
 
 
 def _headline(document: Document) -> Iterator[str]:
-    findings = failing(document)
-    fails = sum(row["accepted"] is None for row in findings)
-    yield f"## OAuth controls: {f'{fails} of {len(findings)} findings fail the run' if findings else 'no findings'}"
-    if document["cut_short"] is not None:
-        ran = f"{len(document['results'])} of {document['cases']} cases ran"
-        yield f"**Partial: {ran}.** The run was cut short: {text(document['cut_short'])}"
+    findings = findings_of(document)
+    blocking = sum(row["blocking"] for row in findings)
+    if findings:
+        said = f"{blocking} of {len(findings)} findings fail the run"
+    else:
+        said = "no findings" if is_complete(document) else "incomplete, no findings among the checks that have a result"
+    yield f"## OAuth controls: {said}"
+    checks = document["checks"]
+    counts = f"{checks['with_result']} of {checks['total']} checks have a result."
+    if is_complete(document):
+        yield counts
+        return
+    early = "" if document["cut_short"] is None else f" The run ended early: {text(document['cut_short'])}."
+    yield f"**Partial: {counts}**{early}"
+    if checks["without_result"]:
+        yield "The others have none:"
+        yield _list([f"{gap['checks']} {text(gap['reason'])}" for gap in checks["without_result"]])
+
+
+def _run(document: Document) -> Iterator[str]:
+    """Yield by what was assessed, and what fails the run."""
     gate, catalogue = document["gate"], document["catalogue"]
     context = " in context" if gate["severity"] == "context" else ""
     ignored = f", {len(document['waivers'])} waivers ignored (--sf-no-waivers)" if gate["waivers_ignored"] else ""
@@ -144,27 +166,28 @@ def _orgs(document: Document) -> Iterator[str]:
         yield f"{attested} of those that pass do so on somebody's word."
 
 
-def _origin(org: dict[str, Any]) -> str:
+def _origin(org: OrgInfo) -> str:
     """Return where an org was read, what kind of org it is, and the digest of what was read."""
-    place = {
-        "demo": "the sample org",
-        "snapshot": f"snapshot {text((org['snapshot'] or {}).get('file', ''))} of {text(org['location'])}",
-    }.get(org["source"], f"{org['source']} {text(org['location'])}")
+    place = f"{org['source']} {text(org['location'])}"
+    if org["source"] == "demo":
+        place = "the sample org"
+    elif org["snapshot"] is not None and org["source"] == "snapshot":
+        place = f"snapshot {text(org['snapshot']['file'])} of {text(org['location'])}"
     digest = f"sha256 `{org['sha256'][:12]}`" if org["readable"] else "could not be read"
     return ", ".join(filter(None, (place, org["environment"], digest)))
 
 
 def _counts(document: Document) -> Iterator[str]:
     """Yield how many findings of each severity fail the run, and how many are accepted."""
-    findings = failing(document)
+    findings = findings_of(document)
     if not findings:
         return
-    counts = Counter((row["severity"], row["accepted"]) for row in findings)
+    counts = Counter((row["severity"], row["not_blocking"]) for row in findings)
     yield "### Findings"
     yield _table(
-        ("severity", "fail the run", *(how.value for how in Accepted)),
+        ("severity", "fail the run", *(how.value for how in NotBlocking)),
         (
-            (severity.value, *(counts[severity.value, how] for how in (None, *(one.value for one in Accepted))))
+            (severity.value, *(counts[severity.value, how] for how in (None, *(one.value for one in NotBlocking))))
             for severity in Severity
         ),
     )
@@ -172,7 +195,7 @@ def _counts(document: Document) -> Iterator[str]:
 
 def _worst(document: Document) -> Iterator[str]:
     """Yield the apps that are configured worst."""
-    findings = [row for row in failing(document) if row["app"] is not None]
+    findings = [row for row in findings_of(document) if row["app"] is not None]
     rows = {(row["org"], row["kind"], row["app"]): row for row in findings}
     of_apps = (((row["org"], row["kind"], row["app"]), Severity(row["severity"])) for row in findings)
     worst = worst_first(of_apps, lambda app: str(app[2]))
@@ -197,23 +220,23 @@ def _worst(document: Document) -> Iterator[str]:
 
 def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
     """Yield the findings with the highest scores, those that fail the run first."""
-    findings = failing(document)
+    findings = findings_of(document)
     if not findings:
         return
     pages = {control.id: control.page for control in catalogue.controls}
-    findings.sort(key=lambda row: (row["accepted"] is not None, *by_score(row)))
+    findings.sort(key=lambda row: (not row["blocking"], *by_score(row)))
     several = len(document["orgs"]) > 1
     yield "### Top findings"
     yield _table(
         ("score", "severity", "app", *(("org",) if several else ()), "control", "finding"),
         (
             (
-                row["context"]["score"],
+                context_of(row)["score"],
                 row["severity"],
                 "the org itself" if row["app"] is None else text(row["label"]),
                 *((text(row["org"]),) if several else ()),
                 _linked(row["control"], pages.get(row["control"], "")),
-                text(row["message"]) + ("" if row["accepted"] is None else f" ({row['accepted']})"),
+                text(row["message"]) + ("" if row["not_blocking"] is None else f" ({row['not_blocking']})"),
             )
             for row in findings[:_FINDINGS]
         ),
@@ -248,7 +271,7 @@ def _changes(document: Document) -> Iterator[str]:
     if baseline is None:
         return
     changed = [
-        *((row["change"], row["control"], row["app"], None) for row in failing(document)),
+        *((row["change"], row["control"], row["app"], None) for row in findings_of(document)),
         *((gone["change"], gone["control"], gone["app"], gone["why"]) for gone in baseline["gone"]),
     ]
     counts = Counter(change for change, *_ in changed)

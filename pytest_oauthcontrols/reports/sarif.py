@@ -19,13 +19,21 @@ from urllib.parse import quote
 
 from pytest_oauthcontrols.config.credentials import is_path
 from pytest_oauthcontrols.decisions.baseline import Change, org_key
-from pytest_oauthcontrols.reports import Document, failing
+from pytest_oauthcontrols.reports.results import (
+    Dated,
+    Document,
+    OrgInfo,
+    Row,
+    context_of,
+    coverage,
+    findings_of,
+    is_complete,
+)
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.finding import READABLE
-from pytest_oauthcontrols.sources.live.metadata_api import SOURCE
-from pytest_oauthcontrols.sources.parser import is_metadata
+from pytest_oauthcontrols.sources.parser import SOURCE, is_metadata
 from pytest_oauthcontrols.text import plain
 
 MAX_RESULTS = 25_000
@@ -43,6 +51,9 @@ _MOST_RELATED = 20
 
 _PLACE = re.compile(r"(?::(?P<line>[0-9]+))?(?:: | describes |, and no default )")
 """What stands behind the path in a message on a file."""
+
+Sarif = dict[str, Any]
+"""An object of SARIF's format."""
 
 
 class _Place(NamedTuple):
@@ -79,7 +90,7 @@ class _Root(NamedTuple):
 class _Org:
     """An org of the run, and where its findings are shown."""
 
-    def __init__(self, said: Document, root: _Root) -> None:
+    def __init__(self, said: OrgInfo, root: _Root) -> None:
         self.name: str = said["name"]
         self.key: Sequence[str] = [org_key(said["org_id"], said["name"])]
         """What its findings are known by from run to run, as a baseline knows them."""
@@ -92,14 +103,14 @@ class _Org:
             self._source = "directory"
         self._files: dict[tuple[str | None, str | None], dict[str, None]] = {}
 
-    def add(self, row: Document) -> None:
+    def add(self, row: Row) -> None:
         """Note the files of an app, or of the org, for the findings that name none."""
         for evidence in row["evidence"]:
             file = evidence["source"]
             if file is not None and _is_file(file) and _of_org(file) == (row["app"] is None):
                 self._files.setdefault((row["kind"], row["app"]), {})[file] = None
 
-    def file_of(self, row: Document) -> str | None:
+    def file_of(self, row: Row) -> str | None:
         """Return the file of an app, of several the app's own one; None where no finding of it names one."""
         files = self._files.get((row["kind"], row["app"]), {}) if row["app"] is not None else {}
         return min(
@@ -142,8 +153,8 @@ def _root() -> _Root:
     return _Root(base, next((folder for folder in (base, *base.parents) if (folder / ".git").exists()), base))
 
 
-def _log(document: Document, catalogue: Catalogue, root: _Root) -> Document:
-    rows = failing(document)
+def _log(document: Document, catalogue: Catalogue, root: _Root) -> Sarif:
+    rows = findings_of(document)
     controls = [*catalogue.controls, *([READABLE] if any(row["control"] == READABLE.id for row in rows) else [])]
     index = {control.id: number for number, control in enumerate(controls)}
     orgs = _orgs(document, root)
@@ -154,7 +165,7 @@ def _log(document: Document, catalogue: Catalogue, root: _Root) -> Document:
         "tool": {"driver": _driver(document, controls)},
         "invocations": [
             {
-                "executionSuccessful": document["cut_short"] is None,
+                "executionSuccessful": is_complete(document),
                 "toolExecutionNotifications": list(_notifications(document, len(rows) - len(shown))),
             }
         ],
@@ -177,18 +188,18 @@ def _orgs(document: Document, root: _Root) -> dict[str, _Org]:
     return orgs
 
 
-def _worst(rows: Sequence[Document]) -> Sequence[Document]:
+def _worst(rows: Sequence[Row]) -> Sequence[Row]:
     """Return as many findings as GitHub takes, in their order: the worst, those first that fail the run."""
     if len(rows) <= MAX_RESULTS:
         return rows
     ranked = sorted(
         range(len(rows)),
-        key=lambda place: (rows[place]["accepted"] is not None, Severity(rows[place]["severity"]).rank),
+        key=lambda place: (not rows[place]["blocking"], Severity(rows[place]["severity"]).rank),
     )
     return [rows[place] for place in sorted(ranked[:MAX_RESULTS])]
 
 
-def _driver(document: Document, controls: Iterable[Control]) -> Document:
+def _driver(document: Document, controls: Iterable[Control]) -> Sarif:
     return {
         "name": document["tool"]["name"],
         "version": document["tool"]["version"],
@@ -201,7 +212,7 @@ def _driver(document: Document, controls: Iterable[Control]) -> Document:
     }
 
 
-def _rule(control: Control) -> Document:
+def _rule(control: Control) -> Sarif:
     texts = [
         ("Recommended", control.recommended),
         ("Threat", control.threat),
@@ -213,7 +224,7 @@ def _rule(control: Control) -> Document:
     parts = [(title, says) for title, says in texts if says] or [("Control", control.name)]
     text = "\n\n".join(f"{title}: {says}" for title, says in parts)
     markdown = "\n\n".join(f"**{title}**: {_markdown(says)}" for title, says in parts)
-    rule: Document = {
+    rule: Sarif = {
         "id": control.id,
         "name": control.name[:_LONGEST_NAME],
         "shortDescription": {"text": _short(control.name)},
@@ -241,11 +252,10 @@ def _markdown(text: str) -> str:
     return re.sub(r"([\\*_<>\[\]|#~])", r"\\\1", text)
 
 
-def _notifications(document: Document, left_out: int) -> Iterator[Document]:
+def _notifications(document: Document, left_out: int) -> Iterator[Sarif]:
     """Yield what a reader has to know of the run before its results are trusted."""
-    if document["cut_short"] is not None:
-        reached = f"{len(document['results'])} of {document['cases']} cases have a result"
-        yield _notification("error", f"The run ended before its last case: {document['cut_short']}; {reached}.")
+    early = "" if document["cut_short"] is None else f"The run ended early: {document['cut_short']}. "
+    yield _notification("note" if is_complete(document) else "error", f"{early}{coverage(document)}.")
     if left_out:
         yield _notification(
             "error",
@@ -259,16 +269,16 @@ def _notifications(document: Document, left_out: int) -> Iterator[Document]:
             yield _notification("note", f"{org['name']}: {note}")
 
 
-def _notification(level: str, text: str) -> Document:
+def _notification(level: str, text: str) -> Sarif:
     return {"level": level, "message": {"text": _text(text)}}
 
 
-def _result(row: Document, org: _Org, rule: int) -> Document:
+def _result(row: Row, org: _Org, rule: int) -> Sarif:
     places = list(dict.fromkeys(_places(row, org)))
     place = places[0] if places else None
-    subject = "" if row["app"] is None else f" App: {_short(row['label'])} ({_short(row['app'])})."
+    subject = "" if row["app"] is None else f" App: {_short(row['label'] or '')} ({_short(row['app'])})."
     fingerprint = hashlib.sha256(json.dumps([*org.key, row["kind"], row["app"], row["control"]]).encode()).hexdigest()
-    result: Document = {
+    result: Sarif = {
         "ruleId": row["control"],
         "ruleIndex": rule,
         "level": _LEVELS[Severity(row["severity"])],
@@ -276,7 +286,7 @@ def _result(row: Document, org: _Org, rule: int) -> Document:
         "locations": [{"physicalLocation": org.physical(place), "logicalLocations": [_logical(row, org)]}],
         "partialFingerprints": {"primaryLocationLineHash": fingerprint, "oauthControl/v1": fingerprint},
         # Of a run in which one result has them, every result has to.
-        "suppressions": [_suppression(row["waiver"])] if row["accepted"] == "waived" else [],
+        "suppressions": [_suppression(row["waiver"])] if row["waiver"] and row["not_blocking"] == "waived" else [],
         "properties": _properties(row, place),
     }
     related = [org.physical(other) for other in places[1:] if other.line is not None]
@@ -290,7 +300,7 @@ def _result(row: Document, org: _Org, rule: int) -> Document:
     return result
 
 
-def _places(row: Document, org: _Org) -> Iterator[_Place]:
+def _places(row: Row, org: _Org) -> Iterator[_Place]:
     """Yield where a finding is shown, best first, as evidence is: what cannot be told is of the app as a whole."""
     own = org.file_of(row)
     for one in row["evidence"]:
@@ -298,7 +308,7 @@ def _places(row: Document, org: _Org) -> Iterator[_Place]:
             if _is_file(one["source"]):
                 yield _Place(one["source"], one["line"])
         elif one["state"] == "unreadable":
-            yield from _named(one["note"])
+            yield from _named(one["note"] or "")
             if own is not None:
                 yield _Place(own, None)
     yield from _named(row["message"].removeprefix("cannot be verified: "))
@@ -326,20 +336,20 @@ def _of_org(file: str) -> bool:
     return re.search(r"\.settings(-meta\.xml)?$", file, re.IGNORECASE) is not None
 
 
-def _logical(row: Document, org: _Org) -> Document:
-    names = [org.name] if row["app"] is None else [org.name, row["kind"], row["app"]]
+def _logical(row: Row, org: _Org) -> Sarif:
+    names = [org.name] if row["app"] is None else [org.name, row["kind"] or "", row["app"]]
     shown = [_short(name) for name in names]
     return {"name": shown[-1], "fullyQualifiedName": "/".join(shown), "kind": "resource"}
 
 
-def _suppression(waiver: Document) -> Document:
+def _suppression(waiver: Dated) -> Sarif:
     ticket = f" ({waiver['ticket']})" if waiver["ticket"] else ""
     justification = f"waived by {waiver['owner']} until {waiver['expires']}{ticket}: {waiver['reason']}"
     return {"kind": "external", "status": "accepted", "justification": _text(justification)}
 
 
-def _properties(row: Document, place: _Place | None) -> Document:
-    context = row["context"]
+def _properties(row: Row, place: _Place | None) -> Sarif:
+    context = context_of(row)
     return {
         "org": _text(row["org"]),
         "app": None if row["app"] is None else _text(row["app"]),
@@ -349,7 +359,7 @@ def _properties(row: Document, place: _Place | None) -> Document:
         "score": row["score"],
         "scoreInContext": context["score"],
         "severityInContext": context["severity"],
-        "accepted": row["accepted"],
+        "notBlocking": row["not_blocking"],
         "change": row["change"],
         "since": row["since"],
         "file": None if place is None else _text(place.file),

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from pytest_oauthcontrols.decisions.assessment import Assessment
 from pytest_oauthcontrols.decisions.baseline import Change
-from pytest_oauthcontrols.decisions.comparison import change_of, gone, known_as
-from pytest_oauthcontrols.decisions.gate import Accepted, acceptance
+from pytest_oauthcontrols.decisions.comparison import gone, known_as
+from pytest_oauthcontrols.decisions.gate import NotBlocking
+from pytest_oauthcontrols.decisions.run import Run
 from pytest_oauthcontrols.decisions.stale import notices
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP
 from pytest_oauthcontrols.orgs.model import Org
@@ -25,6 +26,7 @@ from pytest_oauthcontrols.text import plain
 
 _WORST_APPS = 5
 _NOTES = 3
+_REASONS = 5
 _DIFFERENCES = 10
 _HANGING = " " * 4
 _ELSEWHERE = "all of them in the results file (--sf-json)"
@@ -133,33 +135,39 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def summary(assessment: Assessment, findings: Iterable[Finding], cut_short: str | None = None) -> Iterator[Line]:
-    """Yield what a reader needs to know in ten seconds.
-
-    `cut_short` says why the run ended before its last case; None where it did not.
-    """
-    found = list(findings)
-    yield from partial(assessment, found, cut_short)
+def summary(assessment: Assessment, run: Run) -> Iterator[Line]:
+    """Yield what a reader needs to know in ten seconds."""
+    yield from coverage(run)
     yield from tailored(assessment)
     for org in assessment.orgs:
-        yield from _org(org, [finding for finding in found if finding.org is org])
-    failing = [finding for finding in found if finding.failing]
+        yield from _org(org, run)
+    failing = [result.finding for result in run.findings]
     if failing:
         yield _line("failing: ", *_severities(Counter(finding.control.severity for finding in failing)))
-        yield from gate(assessment, found)
+        yield from gate(assessment, run)
         if len(assessment.orgs) > 1:
             yield from _table(assessment, failing)
         yield from _worst(assessment, failing)
-    yield from _differences(found)
-    yield from _drift(assessment, found)
-    yield from reviewed(assessment, found)
+    yield from _differences(run)
+    yield from _drift(assessment, run)
+    yield from reviewed(assessment, run)
 
 
-def partial(assessment: Assessment, findings: list[Finding], cut_short: str | None) -> Iterator[Line]:
-    """Yield that the run ended before its last case, where it did."""
-    if cut_short is not None:
-        of = f"{len(findings)} of {_count(assessment.number_of_cases, 'case')}"
-        yield _line(("partial", "yellow"), plain(f": {of} ran: {cut_short}"))
+def coverage(run: Run) -> Iterator[Line]:
+    """Yield how many checks have a result and why the others have none, and which of them were made more than once."""
+    if not run.complete:
+        colour = "yellow" if run.results else "red"
+        why = f" (the run ended early: {run.cut_short})" if run.cut_short is not None else ""
+        yield _line(
+            ("partial", colour), plain(f": {len(run.results)} of {_count(run.total, 'check')} have a result{why}")
+        )
+        for reason, number in run.reasons[:_REASONS]:
+            yield Line(plain(f"  {number} {reason}"))
+        if len(run.reasons) > _REASONS:
+            yield Line(f"  and {_count(len(run.reasons) - _REASONS, 'reason')} more, {_ELSEWHERE}")
+    repeated = sum(result.runs > 1 for result in run.results)
+    if repeated:
+        yield Line(f"repeated: {_count(repeated, 'check')} ran more than once; the worst run of each counts")
 
 
 def tailored(assessment: Assessment) -> Iterator[Line]:
@@ -176,19 +184,22 @@ def tailored(assessment: Assessment) -> Iterator[Line]:
             yield Line(plain(f"overridden: {control.id}: {control.overridden}"))
 
 
-def _org(org: Org, findings: list[Finding]) -> Iterator[Line]:
-    """Yield what was read of an org, and how many of its cases have which verdict."""
+def _org(org: Org, run: Run) -> Iterator[Line]:
+    """Yield what was read of an org, and how many of its checks have which verdict."""
     if not org.readable:
         yield _line(plain(f"{org.name}: "), ("could not be read", "red"), ", so nothing of it was assessed")
         return
-    verdicts = Counter(finding.verdict for finding in findings)
-    yield Line(plain(f"{org.name}: {_apps(org)}, {_count(len(findings), 'case')}"))
+    verdicts = Counter(result.finding.verdict for result in run.results if result.check.org is org)
+    checked = verdicts.total()
+    total = checked + sum(gap.check.org is org for gap in run.without_result)
+    of = f"{checked} of {_count(total, 'check')}" if checked < total else _count(total, "check")
+    yield Line(plain(f"{org.name}: {_apps(org)}, {of}"))
     if not org.apps:
         yield Line("  0 apps were found: nothing but the org's own settings was assessed")
     counts = (
         _counted(verdicts[verdict], verdict.value.replace("_", " "), _VERDICTS.get(verdict, "")) for verdict in Verdict
     )
-    if findings:
+    if checked:
         yield _line("  ", *_listed(counts))
     if org.api_calls:
         yield Line(f"  read with {_count(org.api_calls, 'API call')}")
@@ -215,27 +226,26 @@ def _counted(number: int, word: str, colour: str) -> tuple[str, str]:
     return f"{number} {word}", colour if number else ""
 
 
-def gate(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
+def gate(assessment: Assessment, run: Run) -> Iterator[Line]:
     """Yield how many findings fail the run and why the others do not, where there is anything to say of it."""
     decisions = assessment.decisions
-    failing = [finding for finding in findings if finding.failing]
-    accepted = Counter(one.how for one in map(acceptance, failing) if one is not None)
-    if failing and (accepted or decisions.fail_on is not Severity.LOW or decisions.in_context):
-        fails = len(failing) - accepted.total()
+    reasons = Counter(result.judgement.not_blocking for result in run.findings)
+    blocking = reasons.pop(None, 0)
+    if run.findings and (reasons or decisions.fail_on is not Severity.LOW or decisions.in_context):
         yield _line(
             f"gate: {decisions.gate}: ",
-            _counted(fails, f"of {len(failing)} fail the run", "red"),
-            *(f", {accepted[how]} {how.value}" for how in Accepted if accepted[how]),
+            _counted(blocking, f"of {len(run.findings)} fail the run", "red"),
+            *(f", {reasons[why]} {why.value}" for why in NotBlocking if reasons[why]),
         )
 
 
-def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
+def _drift(assessment: Assessment, run: Run) -> Iterator[Line]:
     """Yield what has changed since the baseline."""
     baseline = assessment.decisions.baseline
     if baseline is None:
         return
-    changes = Counter(change_of(finding) for finding in findings if finding.failing)
-    became = gone(assessment, findings)
+    changes = Counter(result.judgement.change for result in run.findings)
+    became = gone(assessment, [result.finding for result in run.results])
     changes.update(one.change for one in became)
     counts = (_counted(changes[change], change.value, "red" if change is Change.NEW else "") for change in Change)
     yield _line(plain(f"since {baseline.file}: "), *_listed(counts))
@@ -243,7 +253,9 @@ def _drift(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
         if known_as(org, baseline) is None:
             yield Line(plain(f"  {org.name} is not in it, so that everything that fails there is new"))
     if baseline.missing:
-        yield Line(f"  it lacks {_count(baseline.missing, 'case')} that did not run: what they find counts as new")
+        yield Line(
+            f"  it is incomplete: {_count(baseline.missing, 'check')} did not run then, so their findings count as new"
+        )
     lines = []
     for one in became:
         of = f" of {one.key.app}" if one.key.app is not None else ""
@@ -259,14 +271,16 @@ def _first(lines: list[Line]) -> Iterator[Line]:
         yield Line(f"  and {_count(len(lines) - _DIFFERENCES, 'control')} more, {_ELSEWHERE}")
 
 
-def reviewed(assessment: Assessment, findings: list[Finding]) -> Iterator[Line]:
+def reviewed(assessment: Assessment, run: Run) -> Iterator[Line]:
     """Yield who vouched for what, and the waivers and attestations that their owners should look at."""
-    attested = sum(finding.verdict is Verdict.PASS and finding.attestation is not None for finding in findings)
+    attested = sum(
+        result.finding.verdict is Verdict.PASS and result.judgement.attestation is not None for result in run.results
+    )
     if attested:
         yield Line(f"attested: {attested} of those that pass do so on somebody's word")
     if assessment.decisions.ignore_waivers:
         yield Line(f"waivers: {len(assessment.decisions.waivers)} ignored (--sf-no-waivers)")
-    noticed = list(notices(assessment, findings))
+    noticed = list(notices(assessment, run))
     if noticed:
         yield Line("to review:")
     for notice in noticed:
@@ -325,9 +339,10 @@ def differing(
             yield key, verdicts[Verdict.PASS], verdicts[Verdict.FAIL]
 
 
-def _differences(findings: list[Finding]) -> Iterator[Line]:
+def _differences(run: Run) -> Iterator[Line]:
     """Yield which controls one app passes in one org and fails in another."""
     lines = []
+    findings = [result.finding for result in run.results]
     for (_, _, control), passing, failing in differing(
         (_same(finding), finding.verdict, finding) for finding in findings
     ):

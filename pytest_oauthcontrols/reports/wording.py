@@ -8,8 +8,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from pytest_oauthcontrols.decisions.comparison import change_of, since
-from pytest_oauthcontrols.decisions.gate import waiver_of
+from pytest_oauthcontrols.decisions.gate import Judgement
+from pytest_oauthcontrols.decisions.run import Result
 from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.finding import Finding, shown_value
@@ -30,15 +30,14 @@ def origin(org: Org) -> str:
     return plain(f"{org.source} {org.location}")
 
 
-def title(finding: Finding) -> str:
-    """Return the finding in one line."""
+def title(result: Result) -> str:
+    """Return a finding in one line."""
+    finding, judgement = result.finding, result.judgement
     text = finding.message
     if finding.verdict is Verdict.FAIL:
         text = f"{finding.control.severity.value} {finding.control.cvss_range}: {text}"
-    if finding.failing:
-        waiver = waiver_of(finding)
-        if waiver is not None and not waiver.scope.holds(finding.org.day):
-            text = f"{text} (The waiver by {waiver.owner} expired on {waiver.scope.expires}.)"
+    if judgement.waiver is not None and judgement.expired:
+        text = f"{text} (The waiver by {judgement.waiver.owner} expired on {judgement.waiver.scope.expires}.)"
     return plain(text)
 
 
@@ -61,10 +60,11 @@ def where(setting: Setting) -> str:
     return plain(setting.source if setting.line is None else f"{setting.source}:{setting.line}")
 
 
-def explain(finding: Finding) -> str:
-    """Return the finding as an administrator needs it: what is wrong, where, what is recommended, how to mend it."""
+def explain(result: Result) -> str:
+    """Return a finding as an administrator needs it: what is wrong, where, what is recommended, how to fix it."""
+    finding = result.finding
     control, app = finding.control, finding.app
-    lines = [title(finding), ""]
+    lines = [title(result), ""]
     lines += _row("control", f"{control.id}: {control.name}")
     lines += _row("stated at", control.origin)
     lines += _row("severity", f"{control.severity.value}, CVSS {control.cvss_range} ({control.basis})")
@@ -73,7 +73,7 @@ def explain(finding: Finding) -> str:
         lines += _row("app", f"{app.label} ({app.name}, {app.kind.replace('_', ' ')})")
     lines += _row("org", f"{finding.org.name}, {origin(finding.org)}")
     if finding.failing:
-        lines += _decided(finding)
+        lines += _decided(result.judgement)
     lines += _evidence(finding)
     if finding.failing:
         lines += _risk(finding)
@@ -106,16 +106,15 @@ def _risk(finding: Finding) -> Iterator[str]:
         yield from _row("", f"not seen: {condition.with_factors}")
 
 
-def _decided(finding: Finding) -> Iterator[str]:
-    """Yield what was decided of the finding, and since when it is known."""
-    waiver = waiver_of(finding)
+def _decided(judgement: Judgement) -> Iterator[str]:
+    """Yield what was decided of a finding, and since when it is known."""
+    waiver = judgement.waiver
     if waiver is not None:
-        expired = "" if waiver.scope.holds(finding.org.day) else f"expired on {waiver.scope.expires}: "
+        expired = f"expired on {waiver.scope.expires}: " if judgement.expired else ""
         yield from _row("waiver", f"{expired}{waiver}")
         yield f"{_INDENT}at {plain(waiver.scope.where)}"
-    change = change_of(finding)
-    if change is not None:
-        yield from _row("baseline", f"{change.value}, since {since(finding)}")
+    if judgement.change is not None:
+        yield from _row("baseline", f"{judgement.change.value}, since {judgement.since}")
 
 
 def _row(name: str, text: str) -> list[str]:

@@ -56,7 +56,8 @@ from pytest_oauthcontrols.rules.truth import (
 from pytest_oauthcontrols.text import suggestion
 from pytest_oauthcontrols.yaml_entries import Entry
 
-_FACTOR = "factor."
+FACTOR = "factor."
+"""How the setting begins that holds the attestation of a risk factor."""
 
 
 class Condition(Protocol):
@@ -126,13 +127,11 @@ class RiskFactor:
         yield self._attested(app, org)
 
     def _attested(self, app: App | None, org: Org) -> Setting:
-        name = f"{_FACTOR}{self.factor}"
-        found = org.decisions.attested_factor(self.factor, org.given, None if app is None else app.name)
-        if found is None:
+        name = f"{FACTOR}{self.factor}"
+        attested = (org if app is None else app).settings.get(name)
+        if attested is None:
             return Unreadable(name, f"no API shows it, and nobody has attested the factor {self.factor}", manual=True)
-        if not found.scope.holds(org.day):
-            return Unreadable(name, f"its attestation ({found.scope.where}) has expired: {found}", manual=True)
-        return Seen(name, found.statement, found.scope.file, found.scope.line, str(found))
+        return attested
 
 
 READ_FROM = ("files", "live org")
@@ -307,8 +306,8 @@ def factors_of(stated: Any, wanted: bool = True) -> Iterator[tuple[str, bool]]:
             yield from factors_of(one, wanted)
     elif isinstance(stated, dict):
         for key, value in stated.items():
-            if key.startswith(_FACTOR):
-                yield key.removeprefix(_FACTOR), value is wanted
+            if key.startswith(FACTOR):
+                yield key.removeprefix(FACTOR), value is wanted
             else:
                 yield from factors_of(value, wanted is not (key == "not"))
 
@@ -321,7 +320,7 @@ def all_of(conditions: tuple[Condition, ...]) -> Condition:
 def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
     if key in ("any", "not"):
         return _compile_logic(entry, key, subject)
-    if key.startswith(_FACTOR) or key in ("read_from", "predicate"):
+    if key.startswith(FACTOR) or key in ("read_from", "predicate"):
         return _compile_named(entry, key, subject)
     of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES
     if (subject, key) in METADATA_TYPES or (ORG, key) in METADATA_TYPES:
@@ -348,7 +347,7 @@ def _compile_named(entry: Entry, key: str, subject: str) -> Condition:
         return Named(PREDICATES[name])
     if not isinstance(entry[key], bool):
         raise entry.error(f"'{key}' must be true or false", key)
-    return RiskFactor(key.removeprefix(_FACTOR), entry[key])
+    return RiskFactor(key.removeprefix(FACTOR), entry[key])
 
 
 def _compile_logic(entry: Entry, key: str, subject: str) -> Condition:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
-from pytest_oauthcontrols.orgs.model import App, Org, Unreadable
+from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.control import Control, Verdict
-from pytest_oauthcontrols.rules.finding import READABLE, Finding, Statement, attestation_of
+from pytest_oauthcontrols.rules.finding import READABLE, Finding, Statement, attestation
 from pytest_oauthcontrols.rules.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, UNKNOWN
 
 
-def cases(org: Org, catalogue: Catalogue) -> Iterator[tuple[App | None, Control]]:
-    """Iterate over everything that is to be assessed of an org; the app is None for the org's own controls."""
+class Check(NamedTuple):
+    """One control on one app, or on the org itself: what pytest calls a test case."""
+
+    id: str
+    """What stands in the brackets of the node id of its test."""
+    org: Org
+    app: App | None
+    """None for the org's own controls."""
+    control: Control
+
+
+def subjects(org: Org, catalogue: Catalogue) -> Iterator[tuple[App | None, Control]]:
+    """Iterate over everything to assess in an org; the app is None for the org's own controls."""
     by_kind = {kind: catalogue.of(kind) for kind in (CONNECTED_APP, EXTERNAL_CLIENT_APP)}
     for app in org.apps:
         if app.problems:
@@ -52,22 +63,13 @@ def evaluate(control: Control, app: App | None, org: Org) -> Finding:
             if UNKNOWN <= least < TRUE:
                 return _undecided(control, app, org, depth, by_hand=least == BY_HAND and certain)
             if least != TRUE:
-                verdict = FAIL
-        if verdict is PASS and not certain:
+                verdict = Verdict.FAIL
+        if verdict is Verdict.PASS and not certain:
             return _undecided(control, app, org, depth, by_hand=False)
-        return _decided(
-            (control, app, org, verdict if verdict is not MANUAL else _by_hand(control, app, org), depth, True, None)
+        return Finding(
+            control, app, org, verdict if verdict is not Verdict.MANUAL else _by_hand(control, app, org), depth
         )
     raise AssertionError(f"no clause of {control.id} decides")
-
-
-# What is done for each case: looking a member up in its class is dear before Python 3.12, and so is calling a class.
-PASS = Verdict.PASS
-FAIL = Verdict.FAIL
-MANUAL = Verdict.MANUAL
-_decided: Callable[[tuple[Control, App | None, Org, Verdict, int, bool, None]], Finding] = partial(
-    tuple.__new__, Finding
-)
 
 
 def _unreadable(app: App | None, org: Org) -> Finding:
@@ -81,8 +83,8 @@ def _unreadable(app: App | None, org: Org) -> Finding:
 
 def stated(control: Control, app: App | None, org: Org, verdict: Verdict, statement: Statement) -> Finding:
     """Return the finding that somebody else than the control's rule states; an attestation makes manual a pass."""
-    if verdict is MANUAL and _by_hand(control, app, org) is PASS:
-        return Finding(control, app, org, PASS, 0, decided=False, stated=statement)
+    if verdict is Verdict.MANUAL and _by_hand(control, app, org) is Verdict.PASS:
+        return Finding(control, app, org, Verdict.PASS, 0, decided=False, stated=statement)
     return Finding(control, app, org, verdict, 0, stated=statement)
 
 
@@ -94,5 +96,4 @@ def _undecided(control: Control, app: App | None, org: Org, depth: int, *, by_ha
 
 def _by_hand(control: Control, app: App | None, org: Org) -> Verdict:
     """Return what holds where only a person can look: manual, unless somebody has looked and attests it."""
-    attestation = attestation_of(control, app, org)
-    return PASS if attestation is not None and attestation.scope.holds(org.day) else MANUAL
+    return Verdict.PASS if isinstance(attestation(control, app, org), Seen) else Verdict.MANUAL

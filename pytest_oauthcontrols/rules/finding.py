@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from pytest_oauthcontrols.decisions.waivers import Attestation
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, POLICIES
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.rules.conditions import Condition
@@ -15,6 +14,9 @@ from pytest_oauthcontrols.rules.control import Clause, Control, Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.truth import BY_HAND, FALSE, FALSE_BY_DEFAULT, TRUE, TRUE_BY_DEFAULT, UNKNOWN
 from pytest_oauthcontrols.text import capitalised
+
+ATTESTED = "attested."
+"""How the setting begins that holds the attestation of a control."""
 
 READABLE = Control(
     id="readable",
@@ -70,11 +72,11 @@ class Finding(NamedTuple):
         return self.verdict in (Verdict.FAIL, Verdict.UNVERIFIABLE)
 
     @property
-    def attestation(self) -> Attestation | None:
-        """The attestation, expired or not, where a person has to look, or has looked."""
+    def attestation(self) -> Seen | Unreadable | None:
+        """The attestation where a person has to look, or has looked: seen, or unreadable because it has expired."""
         by_rule = self.decided and (self.stated is not None or self.steps[-1].verdict is Verdict.PASS)
         by_hand = self.verdict is Verdict.MANUAL or (self.verdict is Verdict.PASS and not by_rule)
-        return attestation_of(self.control, self.app, self.org) if by_hand else None
+        return attestation(self.control, self.app, self.org) if by_hand else None
 
     @property
     def contradictions(self) -> tuple[str, ...]:
@@ -92,9 +94,9 @@ class Finding(NamedTuple):
         attestation = self.attestation
         if attestation is None:
             return (*self._reasons, "The app is disabled.") if self._disabled else self._reasons
-        if self.verdict is Verdict.PASS:
-            return (f"{capitalised(str(attestation))}.",)
-        return (*self._reasons, f"The attestation by {attestation.by} expired on {attestation.scope.expires}.")
+        if isinstance(attestation, Seen):
+            return (f"{capitalised(str(attestation.shown))}.",)
+        return (*self._reasons, f"{capitalised(attestation.reason)}.")
 
     @property
     def _disabled(self) -> Seen | None:
@@ -204,8 +206,7 @@ class Finding(NamedTuple):
             yield self._disabled
         attestation = self.attestation
         if attestation is not None:
-            scope = attestation.scope
-            yield Seen("attestation", attestation.statement, scope.file, scope.line, str(attestation))
+            yield attestation._replace(name="attestation")
         if self.stated is None and self.decided and self.verdict is not Verdict.NOT_APPLICABLE:
             for shown in self.control.shows[ORG if self.app is None else self.app.kind]:
                 yield from shown.evidence(self.app, self.org)
@@ -221,9 +222,17 @@ class Finding(NamedTuple):
                     yield by_default(one)
 
 
-def attestation_of(control: Control, app: App | None, org: Org) -> Attestation | None:
-    """Return the attestation of a control on an app, or on the org; None where there is none."""
-    return org.decisions.attested_control(control.id, org.given, None if app is None else app.name)
+def place(finding: Finding) -> tuple[str | None, int | None]:
+    """Return the file and the line in which a finding is best shown: that of what decides, else the app's own file."""
+    setting = next((setting for setting in finding.evidence if not isinstance(setting, Unreadable)), None)
+    if setting is not None:
+        return setting.source, setting.line
+    return (None if finding.app is None else finding.app.source), None
+
+
+def attestation(control: Control, app: App | None, org: Org) -> Seen | Unreadable | None:
+    """Return what somebody has attested of a control: unreadable where that has expired, None where nobody has."""
+    return (org if app is None else app).settings.get(f"{ATTESTED}{control.id}")
 
 
 def by_default(setting: Absent) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from typing import NamedTuple
+
+from pytest_oauthcontrols.text import matches
 
 FRAMEWORKS = {
     "core": "the four controls of the Security Health Review that this project began with",
@@ -43,7 +44,7 @@ class Selection(NamedTuple):
 
 def _matches(asked: str, names: tuple[str, ...]) -> bool:
     """Tell whether what was asked for is a framework of a control, its id, or a pattern for it."""
-    return asked in names or fnmatchcase(names[0], asked)
+    return asked in names or matches(asked, names[0])
 
 
 EVERYTHING = Selection()

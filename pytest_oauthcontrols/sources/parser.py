@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
+from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -29,6 +30,9 @@ from pytest_oauthcontrols.orgs.model import Seen, Unreadable, Value
 
 MAX_FILE = 8 * 1024 * 1024
 """Bytes of the largest metadata file that is read."""
+
+SOURCE = "Metadata API"
+"""What evidence names as the source of a file that a live org delivered."""
 
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -45,7 +49,7 @@ _TYPE_BY_SUFFIX = {
 }
 
 
-class SourceError(Exception):
+class SourceError(OAuthControlsError):
     """A source that cannot be read at all; the message says what is wrong and what to do."""
 
 

@@ -14,9 +14,6 @@ from pytest_oauthcontrols.sources.live.connection import Connection
 from pytest_oauthcontrols.sources.live.errors import TRANSIENT, Refusal, parse_answer
 from pytest_oauthcontrols.sources.parser import FILE_TYPES, SourceError
 
-SOURCE = "Metadata API"
-"""What evidence names as the source of a file that a retrieve delivered."""
-
 FIRST_POLL = 2.0
 """Seconds until the first look at whether a retrieve has ended."""
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NoReturn
 
-from pytest_oauthcontrols.sources.live.metadata_api import LISTED, SOURCE, Listed
-from pytest_oauthcontrols.sources.parser import APP_TYPES, FILE_TYPES, MetadataFile, UnreadableFile, full_name
+from pytest_oauthcontrols.sources.live.metadata_api import LISTED, Listed
+from pytest_oauthcontrols.sources.parser import APP_TYPES, FILE_TYPES, SOURCE, MetadataFile, UnreadableFile, full_name
 
 
 class Gaps:

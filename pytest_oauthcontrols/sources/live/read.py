@@ -15,7 +15,7 @@ from pytest_oauthcontrols.sources.archive import metadata_files, open_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble, now
 from pytest_oauthcontrols.sources.live.connection import Connection
 from pytest_oauthcontrols.sources.live.errors import Refusal, explain
-from pytest_oauthcontrols.sources.live.metadata_api import LISTED, SOURCE, Listed, list_components, retrieve
+from pytest_oauthcontrols.sources.live.metadata_api import LISTED, Listed, list_components, retrieve
 from pytest_oauthcontrols.sources.live.missing import Gaps, not_arrived
 from pytest_oauthcontrols.sources.live.soql import (
     Records,
@@ -27,7 +27,7 @@ from pytest_oauthcontrols.sources.live.soql import (
     ask_tokens,
 )
 from pytest_oauthcontrols.sources.parallel import Patience, Say
-from pytest_oauthcontrols.sources.parser import APP_TYPES, SourceError
+from pytest_oauthcontrols.sources.parser import APP_TYPES, SOURCE, SourceError
 
 
 def read_org(name: str, credentials: Credentials, patience: Patience, say: Say) -> Org:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pytest_oauthcontrols.config import configuration
-from pytest_oauthcontrols.decisions.waivers import Decisions
 from pytest_oauthcontrols.orgs.metadata_types import METADATA_TYPES, ORG
 from pytest_oauthcontrols.orgs.model import Absent, Org, Seen, Subject, Unreadable
-from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.evaluation import evaluate
 from pytest_oauthcontrols.rules.finding import Finding, shown_value
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.parser import MetadataFile
 
-FOLDER = Path(__file__).parent / "controls"
-TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+from .catalogue import CATALOGUE
+from .orgs import TAKEN_AT
+
+FOLDER = Path(__file__).parents[1] / "controls"
 _TYPES = {known.name: known for known in METADATA_TYPES.values()}
 _KEYS = {"verdict", "says", "evidence", "context", "differs", "subject", "config", "live", "queried", "unread", "apps"}
-_CATALOGUE = load()
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,8 @@ class Example:
         if "config" in self.said:
             path = tmp_path / configuration.FILE_NAME
             path.write_text(self.said["config"], "utf-8")
-            configured = configuration.load(path, configuration.FILE_NAME, _CATALOGUE)
-            org = replace(
-                configuration.apply(configured, org), decisions=Decisions(attestations=configured.attestations)
-            )
+            configured = configuration.load(path, configuration.FILE_NAME, CATALOGUE)
+            org = configuration.apply(configured, org)
         return org
 
 
