@@ -50,6 +50,13 @@ from .support.orgs import TAKEN_AT, everything, org_of
 
 ORG_ZIP = Origin("uat", "archive", "org.zip", TAKEN_AT)
 PLANTED = "planted-a41f90"
+CERTIFICATE = (
+    "MIIBDzCBtqADAgECAgISZzAKBggqhkjOPQQDAjARMQ8wDQYDVQQDDAZzYW1wbGUwHhcNMjYwOTAxMDAwMDAwWhcNMzYw"
+    "ODMxMDAwMDAwWjARMQ8wDQYDVQQDDAZzYW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARQSk7nzcN10brYP0dg"
+    "oIRWB/9ytIrvzz3BnI2/nZEmHZ6vURr8b8D1MvYNzVyjFS8CWSKNVD32gW4bGu8CYA01MAoGCCqGSM49BAMCA0gAMEUC"
+    "IBgEsgY+bRgKz2Yp2TrEP7nb3b1nCYl45c+kukEVGyTpAiEArVf1LaZVYCT4VvK+iuTM5B7yTgEzuMIdtl0/7Ct7JwM="
+)
+"""A certificate that is valid until 2036, as the Metadata API writes it."""
 
 
 def read_folder(folder: Path, location: str = "force-app") -> Org:
@@ -254,21 +261,50 @@ def test_settings_of_the_org_are_read() -> None:
     assert org.notes == ()
 
 
-@pytest.mark.parametrize(("other", "readable"), [("true", True), ("false", False)], ids=["agree", "disagree"])
+@pytest.mark.parametrize(
+    ("other", "readable"),
+    [("true", True), ("false", False), ("perhaps", False), ("", True)],
+    ids=["agree", "disagree", "unknown value", "left out"],
+)
 def test_settings_of_the_org_that_are_there_twice(other: str, *, readable: bool) -> None:
-    """Two files of the same settings count where they agree; otherwise nobody can tell, and both are named."""
+    """Copies of the org's settings decide what they agree on; of anything else both files are named."""
     org = org_of(
         {
-            "app/settings/OauthOidc.settings": xml("OauthOidcSettings", "<isPkceRequired>true</isPkceRequired>"),
-            "base/settings/OauthOidc.settings": xml("OauthOidcSettings", f"<isPkceRequired>{other}</isPkceRequired>"),
+            "app/settings/OauthOidc.settings": xml(
+                "OauthOidcSettings",
+                "<blockOAuthUnPwFlow>true</blockOAuthUnPwFlow><isPkceRequired>true</isPkceRequired>",
+            ),
+            "base/settings/OauthOidc.settings": xml(
+                "OauthOidcSettings",
+                f"<blockOAuthUnPwFlow>true</blockOAuthUnPwFlow><isPkceRequired>{other}</isPkceRequired>",
+            ),
         }
     )
+    assert org.value("OauthOidcSettings.blockOAuthUnPwFlow") is True
     setting = org.setting("OauthOidcSettings.isPkceRequired", "OauthOidcSettings")
     assert isinstance(setting, Seen) is readable
     if isinstance(setting, Unreadable):
-        assert (
-            "app/settings/OauthOidc.settings and force-app/base/settings/OauthOidc.settings disagree" in setting.reason
-        )
+        assert "base/settings/OauthOidc.settings" in setting.reason
+        assert ("force-app/app/settings/OauthOidc.settings" in setting.reason) is (other == "false")
+
+
+def test_a_partial_copy_of_the_orgs_settings_takes_nothing_away() -> None:
+    """A file that holds one setting only, as those deployed before a package do, leaves the others to the whole one."""
+    org = org_of(
+        {
+            "app/settings/Security.settings": xml(
+                "SecuritySettings",
+                "<networkAccess><ipRanges><start>192.0.2.0</start><end>192.0.2.255</end></ipRanges></networkAccess>"
+                "<sessionSettings><sessionTimeout>TwoHours</sessionTimeout></sessionSettings>",
+            ),
+            "unpackaged/pre/settings/Security.settings": xml(
+                "SecuritySettings",
+                "<sessionSettings><enableOauthCorsPolicy>true</enableOauthCorsPolicy></sessionSettings>",
+            ),
+        }
+    )
+    assert org.value("SecuritySettings.sessionSettings.sessionTimeout") == "TwoHours"
+    assert org.value("SecuritySettings.networkAccess.ipRanges") == ("192.0.2.0-192.0.2.255",)
 
 
 def test_broken_settings_of_the_org_are_named_though_another_file_is_fine() -> None:
@@ -609,6 +645,66 @@ def test_app_in_its_own_folder_goes_first(tmp_path: Path, location: str, elsewhe
     assert app.problems[0].partition(" ")[0].endswith(f"{elsewhere}/Stock_Sync.connectedApp")
 
 
+PKCE = "<oauthConfig><isPkceRequired>{}</isPkceRequired></oauthConfig>"
+PROJECT = b'{"packageDirectories": [{"path": "other"}, {"path": "./force-app/", "default": true}]}'
+
+
+@pytest.mark.parametrize("archived", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize("project", ["", "work/crm/"], ids=["at the root", "further down"])
+@pytest.mark.parametrize("secure", ["a_backup", "other"])
+def test_the_copy_in_the_package_directory_counts(tmp_path: Path, project: str, secure: str, *, archived: bool) -> None:
+    """Of copies of an app that differ the one in the default package directory counts; `readable` names the other."""
+    content = {
+        f"{project}sfdx-project.json": PROJECT,
+        f"{project}force-app/main/Stock_Sync.connectedApp-meta.xml": connected_app(PKCE.format("false")),
+        f"{project}{secure}/connectedApps/Stock_Sync.connectedApp-meta.xml": connected_app(PKCE.format("true")),
+    }
+    org = (
+        read_archive(zipped(tmp_path / "org.zip", content), ORG_ZIP)
+        if archived
+        else read_folder(written(tmp_path, content))
+    )
+    (app,) = org.apps
+    assert verdict(app, "ca-pkce") is Verdict.FAIL
+    (problem,) = app.problems
+    assert problem.partition(" ")[0].endswith(f"{project}{secure}/connectedApps/Stock_Sync.connectedApp-meta.xml")
+    assert org.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("project", "noted"),
+    [
+        (b"{", True),
+        (b"[]", True),
+        (b'{"packageDirectories": 5}', True),
+        (b'{"packageDirectories": [{"default": true}]}', True),
+        (b'{"packageDirectories": [{"path": 5}]}', True),
+        (b'{"packageDirectories": [{"path": "../elsewhere"}, {"path": "/srv"}, {"path": "."}]}', False),
+        (b"{}", False),
+        (b"[" * 100_000, True),
+    ],
+    ids=["cut", "list", "number", "no path", "path is a number", "elsewhere", "none", "deep"],
+)
+def test_a_project_file_that_does_not_help_is_said_and_no_more(tmp_path: Path, project: bytes, *, noted: bool) -> None:
+    """A project file that cannot be understood is noted; its folders count as if there were none."""
+    content = {
+        "sfdx-project.json": project,
+        PATH: connected_app(PKCE.format("false")),
+        "a_backup/Stock_Sync.connectedApp": connected_app(PKCE.format("true")),
+    }
+    org = read_folder(written(tmp_path, content))
+    assert verdict(org.apps[0], "ca-pkce") is Verdict.FAIL
+    assert [note.startswith("force-app/sfdx-project.json: ") for note in org.notes] == [True] * noted
+
+
+def test_the_project_file_is_part_of_what_was_read(tmp_path: Path) -> None:
+    """Another package directory can mean another verdict, so the digest of the reading covers the project file."""
+    written(tmp_path, {PATH: connected_app(), "sfdx-project.json": PROJECT})
+    before = read_folder(tmp_path).sha256
+    written(tmp_path, {"sfdx-project.json": PROJECT.replace(b"other", b"more")})
+    assert read_folder(tmp_path).sha256 != before
+
+
 def test_two_different_components_of_an_app_are_a_problem() -> None:
     """Two files with the Global settings of one app that say different things are a problem of the app."""
     org = org_of(
@@ -643,10 +739,110 @@ def test_global_settings_of_a_package_need_a_person(state: str, *, packaged: boo
     assert verdict(app, "eca-pkce") is (Verdict.MANUAL if packaged else Verdict.UNVERIFIABLE)
 
 
-def test_app_without_oauth_components_has_no_oauth() -> None:
-    """An external client app of which every file was read, and none configures OAuth, has none."""
-    org = org_of({"Ledger.eca": xml("ExternalClientApplication", "<distributionState>Local</distributionState>")})
-    assert verdict(org.apps[0], "eca-pkce") is Verdict.NOT_APPLICABLE
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        (None, Verdict.UNVERIFIABLE),
+        ("", Verdict.UNVERIFIABLE),
+        ("<isOauthPluginEnabled>true</isOauthPluginEnabled>", Verdict.UNVERIFIABLE),
+        ("<isOauthPluginEnabled>perhaps</isOauthPluginEnabled>", Verdict.UNVERIFIABLE),
+        ("<isOauthPluginEnabled>false</isOauthPluginEnabled>", Verdict.NOT_APPLICABLE),
+    ],
+)
+def test_only_its_policies_show_that_an_app_has_no_oauth(policies: str | None, expected: Verdict) -> None:
+    """An external client app without an OAuth file has no OAuth only where its policies say so."""
+    content = {"Ledger.eca": xml("ExternalClientApplication", "<distributionState>Local</distributionState>")}
+    if policies is not None:
+        content["Ledger.ecaPlcy"] = child("ExtlClntAppConfigurablePolicies", "Ledger", policies)
+    (app,) = org_of(content).apps
+    assert {verdict(app, control) for control in ("eca-pkce", "eca-scopes", "sbs-oauth-002")} == {expected}
+
+
+def test_oauth_files_count_whatever_the_policies_say() -> None:
+    """An app whose policies turn OAuth off, and which has an OAuth file, is assessed by it; the others are missing."""
+    org = org_of(
+        {
+            "Ledger.eca": xml("ExternalClientApplication"),
+            "Ledger.ecaPlcy": child(
+                "ExtlClntAppConfigurablePolicies", "Ledger", "<isOauthPluginEnabled>false</isOauthPluginEnabled>"
+            ),
+            "Ledger.ecaGlblOauth": child(GLOBAL_OAUTH, "Ledger", "<isPkceRequired>false</isPkceRequired>"),
+        }
+    )
+    assert verdict(org.apps[0], "eca-pkce") is Verdict.FAIL
+    assert verdict(org.apps[0], "eca-scopes") is Verdict.UNVERIFIABLE
+
+
+POLICIES_ONLY = child(
+    OAUTH_POLICIES, "harbor__Vault", "<permittedUsersPolicyType>AllSelfAuthorized</permittedUsersPolicyType>"
+)
+
+
+@pytest.mark.parametrize("name", ["harbor__Vault", "Vault"])
+def test_only_policies_of_an_app_with_a_namespace_show_a_package(name: str) -> None:
+    """Where only an administrator's policies of an app with a namespace are there, its publisher keeps the rest."""
+    org = org_of({"Vault.ecaOauthPlcy": POLICIES_ONLY.replace(b"harbor__Vault", name.encode())})
+    (app,) = org.apps
+    packaged = name == "harbor__Vault"
+    assert app.managed is packaged
+    expected = Verdict.MANUAL if packaged else Verdict.UNVERIFIABLE
+    assert {verdict(app, control) for control in ("eca-pkce", "eca-scopes", "eca-jwt-bearer")} == {expected}
+    assert verdict(app, "sbs-oauth-002") is Verdict.FAIL
+    if packaged:
+        assert verdict(app, "sbs-dep-006") is Verdict.NOT_APPLICABLE
+
+
+def test_a_broken_file_of_an_app_does_not_show_a_package() -> None:
+    """An app whose own file is there and cannot be read is not taken for one of a package."""
+    org = org_of({"harbor__Vault.eca": b"<External", "Vault.ecaOauthPlcy": POLICIES_ONLY})
+    assert not org.apps[0].managed
+    assert verdict(org.apps[0], "eca-pkce") is Verdict.UNVERIFIABLE
+
+
+def test_components_that_name_the_app_with_the_orgs_namespace_belong_to_it() -> None:
+    """Children that name acme__ExtApp belong to the app whose own file is called ExtApp, and are one app with it."""
+    org = org_of(
+        {
+            "ExtApp.eca": xml("ExternalClientApplication", "<distributionState>Packaged</distributionState>"),
+            "ExtApp.ecaGlblOauth": child(GLOBAL_OAUTH, "acme__ExtApp", "<isPkceRequired>false</isPkceRequired>"),
+            "ExtApp.ecaOauth": child(
+                OAUTH, "acme__ExtApp", "<commaSeparatedOauthScopes>Full</commaSeparatedOauthScopes>"
+            ),
+        }
+    )
+    assert names(org) == [(EXTERNAL_CLIENT_APP, "ExtApp")]
+    assert verdict(org.apps[0], "eca-pkce") is Verdict.FAIL
+    assert verdict(org.apps[0], "eca-scopes") is Verdict.FAIL
+    assert org.notes == ()
+
+
+def test_a_broken_component_with_the_orgs_namespace_belongs_to_the_app() -> None:
+    """Provisioning that names a connected app with the org's namespace belongs to it too."""
+    provisioning = xml("UserProvisioningConfig", "<connectedApp>acme__Stock_Sync</connectedApp><enabled>true</enabled>")
+    org = org_of({PATH: connected_app(), "Users.userProvisioningConfig": provisioning})
+    assert value_of(org.apps[0].settings, "UserProvisioningConfig.enabled") is True
+
+
+@pytest.mark.parametrize(
+    ("namespace", "others"),
+    [
+        ("harbor", {"harbor__ExtApp.eca": xml("ExternalClientApplication")}),
+        ("acme", {"ExtApp_2.ecaOauthPlcy": child(OAUTH_POLICIES, "harbor__ExtApp")}),
+        ("harbor", {"ExtApp_2.ecaOauthPlcy": child(OAUTH_POLICIES, "ExtApp")}),
+    ],
+    ids=["a file of that name", "a second namespace", "a component of its own"],
+)
+def test_an_app_of_a_package_is_not_taken_for_one_of_the_same_name(namespace: str, others: Mapping[str, bytes]) -> None:
+    """Components that name a namespace belong to another app where something shows that there is one."""
+    org = org_of(
+        {
+            "ExtApp.eca": xml("ExternalClientApplication"),
+            "ExtApp_1.ecaOauthPlcy": child(OAUTH_POLICIES, f"{namespace}__ExtApp"),
+            **others,
+        }
+    )
+    assert len(names(org)) > 1
+    assert all(not app.problems for app in org.apps)
 
 
 @pytest.mark.parametrize("type_name", [GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES])
@@ -743,7 +939,13 @@ def test_push_credentials_are_not_even_read(tmp_path: Path) -> None:
         ("<callbackUrl>https://localhost.stock.example/done</callbackUrl>", "private", "no callback URL has"),
         ("<callbackUrl>https://stock.example/localhost</callbackUrl>", "private", "no callback URL has"),
         ("<callbackUrl>https://[stock</callbackUrl>", "private", "no callback URL has"),
-        ("<callbackUrl>stockfield://done</callbackUrl><certificate>Stock_Key</certificate>", "private", "certificate"),
+        (
+            f"<callbackUrl>stockfield://done</callbackUrl><certificate>{CERTIFICATE}</certificate>",
+            "private",
+            "certificate",
+        ),
+        ("<callbackUrl>stockfield://done</callbackUrl><certificate>Stock_Key</certificate>", "public", "custom scheme"),
+        ("<callbackUrl>stockfield://done</callbackUrl><certificate>${CERT}</certificate>", "public", "custom scheme"),
         ("<isPkceRequired>true</isPkceRequired>", "private", "no callback URL"),
     ],
 )
@@ -949,3 +1151,30 @@ def test_mutated_zip_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
     else:
         refusal = "org.zip: " if org.apps else ""
     assert refusal.startswith("org.zip: ")
+
+
+@pytest.mark.parametrize(
+    "text", ["REPLACE_CERT", "${CERT}", "none", "__CERTIFICATE_PEM__", "Acme_Signing", "MIIB", "AAAA"]
+)
+def test_a_placeholder_is_not_a_certificate(text: str) -> None:
+    """Only what can be parsed is a certificate; the reason names file and line, and does not repeat the text."""
+    found = settings_of(f"<oauthConfig><certificate>{text}</certificate></oauthConfig>")["oauthConfig.certificate"]
+    assert found == Unreadable("oauthConfig.certificate", f"{PATH}:3: oauthConfig.certificate is not a certificate")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CERTIFICATE,
+        "\n".join(CERTIFICATE[place : place + 64] for place in range(0, len(CERTIFICATE), 64)),
+        f"-----BEGIN CERTIFICATE-----\n{CERTIFICATE}\n-----END CERTIFICATE-----",
+        f"-----BEGIN CERTIFICATE----- {CERTIFICATE} -----END CERTIFICATE-----",
+        f"subject=CN = sample\n-----BEGIN CERTIFICATE-----\n{CERTIFICATE}\n-----END CERTIFICATE-----\n" * 2,
+    ],
+    ids=["base64", "in lines", "PEM", "PEM in one line", "a bundle"],
+)
+def test_certificates_are_read_in_either_form(text: str) -> None:
+    """A certificate in base64 or PEM is one, and reports do not print it."""
+    found = settings_of(f"<oauthConfig><certificate>{text}</certificate></oauthConfig>")["oauthConfig.certificate"]
+    assert isinstance(found, Seen)
+    assert found.shown == "a certificate"

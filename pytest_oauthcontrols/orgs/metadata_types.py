@@ -7,7 +7,6 @@ Developer Guide.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -171,11 +170,6 @@ def is_scope(scope: str) -> bool:
 def _spelled(scope: str) -> str:
     """Return a scope without what differs between the spellings of the metadata and of tokens (`refresh_token`)."""
     return scope.lower().replace("_", "")
-
-
-def is_certificate_name(text: str) -> bool:
-    """Tell whether what stands in place of a certificate is the name of one in the org."""
-    return re.fullmatch(r"[A-Za-z]\w{0,79}", text) is not None
 
 
 _ID_TOKEN = {

@@ -5,13 +5,11 @@ A control names them as `predicate: NAME`. Each returns whether it holds and the
 
 from __future__ import annotations
 
-import base64
 import re
-import warnings
 from collections.abc import Callable, Sequence
-from datetime import date
 from urllib.parse import urlsplit
 
+from pytest_oauthcontrols.orgs.certificates import parse_certificate
 from pytest_oauthcontrols.orgs.derived import SCOPES_OF, has_custom_scheme, is_loopback, scheme_of
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
@@ -40,30 +38,13 @@ def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
     certificate = app.setting(*_CERTIFICATE[app.kind])
     if not isinstance(certificate, Seen):
         return (FALSE, [certificate]) if isinstance(certificate, Absent) else _cannot_tell(certificate)
-    last_day = _last_day(str(certificate.value))
-    if last_day is None:
+    parsed = parse_certificate(str(certificate.value))
+    if parsed is None:
         return _cannot_tell(Unreadable(certificate.name, f"{certificate.name} is not a certificate"))
+    last_day = parsed.not_valid_after_utc.date()
     expired = org.day > last_day
     shown = f"{'expired on' if expired else 'valid until'} {last_day}"
     return truth(not expired), [certificate._replace(shown=shown)]
-
-
-def _last_day(text: str) -> date | None:
-    """Return the last day on which a certificate is valid; None for a text that is not a certificate."""
-    # Few orgs have certificates, and cryptography takes longer to import than all of this package.
-    from cryptography import x509
-
-    try:
-        with warnings.catch_warnings():
-            # Certificates in use break rules that have nothing to do with their expiry, as that on serial numbers.
-            warnings.simplefilter("ignore")
-            if "-----BEGIN" in text:
-                parsed = x509.load_pem_x509_certificate(text.encode())
-            else:
-                parsed = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
-            return parsed.not_valid_after_utc.date()
-    except (ValueError, x509.InvalidVersion):
-        return None
 
 
 def scopes_are_allowed(app: App | None, org: Org) -> Ruling:

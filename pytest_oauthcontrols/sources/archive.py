@@ -11,6 +11,7 @@ from typing import IO
 
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
+from pytest_oauthcontrols.sources.dx_project import PROJECT_FILE, is_project
 from pytest_oauthcontrols.sources.parser import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 MAX_MEMBERS = 100_000
@@ -23,12 +24,14 @@ def read_archive(path: Path, origin: Origin) -> Org:
     Raises `SourceError` for what is no zip, is cut short, or holds names that would leave the folder it is unpacked in.
     """
     with open_archive(path, origin.location) as archive:
-        files = list(metadata_files(archive, origin.location))
+        found = list(metadata_files(archive, origin.location))
+        projects = [file for file in found if is_project(file)]
+        files = [file for file in found if not is_project(file)]
         if not files:
             raise SourceError(
                 f"{origin.location}: no connected app, external client app or settings of an org in this archive"
             )
-        return assemble(origin, files)
+        return assemble(origin, files, projects=projects)
 
 
 def open_archive(file: Path | IO[bytes], shown: str) -> zipfile.ZipFile:
@@ -42,7 +45,7 @@ def open_archive(file: Path | IO[bytes], shown: str) -> zipfile.ZipFile:
 
 
 def metadata_files(archive: zipfile.ZipFile, shown: str, joint: str = "!/") -> Iterator[MetadataFile]:
-    """Yield the metadata in a zip; `joint` stands between what is shown for the zip and a name in it.
+    """Yield the metadata and project files in a zip; `joint` stands between what is shown for the zip and a name in it.
 
     Raises `SourceError` for names that would leave the folder it is unpacked in, and for a great many of them.
     """
@@ -57,7 +60,7 @@ def metadata_files(archive: zipfile.ZipFile, shown: str, joint: str = "!/") -> I
             )
         *folders, last = name.split("/")
         hidden = any(one.startswith(".") or one in ("node_modules", "__MACOSX") for one in folders)
-        if not hidden and is_metadata(last):
+        if not hidden and (is_metadata(last) or last == PROJECT_FILE):
             path = f"{shown}{joint}{name}"
             yield MetadataFile(path, name, partial(_read, archive, member, path))
 

@@ -17,12 +17,15 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     GLOBAL_OAUTH,
     METADATA_TYPES,
+    OAUTH,
     OAUTH_TYPES,
     ORG,
     POLICIES,
 )
 from pytest_oauthcontrols.orgs.model import MANAGED, App, Org, Seen, Unreadable
+from pytest_oauthcontrols.sources.dx_project import package_directories
 from pytest_oauthcontrols.sources.parser import (
+    APP_TYPES,
     FILE_TYPES,
     Component,
     MetadataFile,
@@ -33,6 +36,12 @@ from pytest_oauthcontrols.sources.parser import (
 )
 
 _FOLDERS = {"ConnectedApp": "connectedApps", "ExternalClientApplication": "externalClientApps"}
+
+_OWN_TYPES = {kind: name for name, kind in APP_TYPES.items()}
+"""Kind of app to the type of the app itself."""
+
+_OF_THE_PUBLISHER = (GLOBAL_OAUTH, OAUTH)
+"""Types that the publisher of a packaged external client app keeps; its policies are the subscriber's."""
 
 
 @dataclass
@@ -45,6 +54,15 @@ class _Found:
     managed: bool = False
     components: dict[str, list[Component]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def only_policies(self) -> bool:
+        """Whether all there is are an administrator's policies of an app with a namespace, which a package brought."""
+        return (
+            "__" in self.name
+            and not self.own_file_broken
+            and all(type_name.endswith("ConfigurablePolicies") for type_name in self.components)
+        )
 
 
 @dataclass
@@ -59,6 +77,8 @@ class _Files:
     notes: list[str] = field(default_factory=list)
     live: bool = False
     """Whether the files were read from an org just now, so that it is known who wrote them."""
+    package_directories: list[str] = field(default_factory=list)
+    """Package directories of the DX projects among the files, each project's default first."""
 
     def add(self, file: MetadataFile, component: Component) -> None:
         """Add what a file describes."""
@@ -89,6 +109,46 @@ class _Files:
         app.name = name if own or not app.name else app.name
         return app
 
+    def join_own_namespace(self) -> None:
+        """Give an app the components that name it with the org's own namespace, which its own file leaves out."""
+        owners: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+        for kind, name in self.apps:
+            namespace, _, rest = name.partition("__")
+            if namespace and (kind, rest) in self.apps and not self._has_own_file(kind, name):
+                owners[kind, rest].append((kind, name))
+        for key, named in owners.items():
+            app, joining = self.apps[key], self.apps[named[0]]
+            # Two namespaces cannot both be the org's own, and a component of its own shows another app by that name.
+            apart = len(named) > 1 or app.components.keys() & joining.components.keys()
+            if self._has_own_file(*key) and not apart:
+                app.components |= joining.components
+                app.problems += joining.problems
+                del self.apps[named[0]]
+
+    def _has_own_file(self, kind: str, name: str) -> bool:
+        app = self.apps[kind, name]
+        return app.own_file_broken or _OWN_TYPES[kind] in app.components
+
+    def choose(self, components: list[Component]) -> tuple[Component, list[Component]]:
+        """Return the component to assess of several that describe the same, and those that say something else.
+
+        A file in a package directory of its project goes before one elsewhere (a backup, say), then one in its type's
+        own folder, then the first by its path.
+        """
+        known = components[0].type.name
+        if known == "UserProvisioningConfig":
+            # An app may have several, and one that is on is enough.
+            return max(components, key=lambda one: _values(one).get("UserProvisioningConfig.enabled") is True), []
+        first = min(components, key=self._rank)
+        return first, [one for one in components if _values(one) != _values(first)]
+
+    def _rank(self, component: Component) -> tuple[int, bool]:
+        places = (
+            place for place, folder in enumerate(self.package_directories) if component.relative.startswith(folder)
+        )
+        folder = f"/{_FOLDERS.get(component.type.name)}/"
+        return next(places, len(self.package_directories)), folder not in f"/{component.path}"
+
 
 class Origin(NamedTuple):
     """Where and when an org is read; the fields are those of `Org`."""
@@ -105,16 +165,30 @@ def now() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
-def assemble(origin: Origin, files: Iterable[MetadataFile], missing: Mapping[str, str] = MappingProxyType({})) -> Org:
+def assemble(
+    origin: Origin,
+    files: Iterable[MetadataFile],
+    missing: Mapping[str, str] = MappingProxyType({}),
+    projects: Iterable[MetadataFile] = (),
+) -> Org:
     """Return the org that the files of a source describe.
 
     What cannot be read is a problem of its app, never an app less. `missing` says of metadata types why components of
-    them may exist and not be among the files.
+    them may exist and not be among the files; `projects` are the project files (`sfdx-project.json`) beside them.
     """
     found = _Files(live=origin.api_version is not None)
     for type_name, reason in missing.items():
         found.broken[type_name].append(reason)
     digest = hashlib.sha256()
+    for project in sorted(projects, key=lambda one: (one.relative.count("/"), one.relative)):
+        # Of nested projects the outer goes first.
+        try:
+            content = project.read()
+            digest.update(f"{project.relative}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
+            digest.update(content)
+            found.package_directories += package_directories(project, content)
+        except UnreadableFile as error:
+            found.notes.append(f"{error}; its package directories do not count")
     with _no_garbage():
         for file in sorted(files, key=lambda one: one.relative):
             try:
@@ -128,7 +202,9 @@ def assemble(origin: Origin, files: Iterable[MetadataFile], missing: Mapping[str
                 found.add_broken(file, error)
             else:
                 if component is not None:
+                    component.relative = file.relative
                     found.add(file, component)
+        found.join_own_namespace()
         apps = [
             _app(kind, of_app, found, origin.location)
             for (kind, _), of_app in sorted(found.apps.items(), key=lambda one: (one[0][0], one[1].name))
@@ -156,14 +232,14 @@ def _no_garbage() -> Iterator[None]:
 
 def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     """Return an app; None where nothing but a component that refers to it was found, and it need not exist."""
-    own_type = "ConnectedApp" if kind == CONNECTED_APP else "ExternalClientApplication"
+    own_type = _OWN_TYPES[kind]
     name, problems = found.name, list(found.problems)
     settings: dict[str, Seen | Unreadable] = {}
     read = dict(_SAID)
     for type_name, components in found.components.items():
         component = components[0]
         if len(components) > 1:
-            component, others = _choose(components)
+            component, others = files.choose(components)
             problems += [
                 f"{other.path} describes {name} too, with other settings; {component.path} was assessed,"
                 " remove one of the two"
@@ -180,14 +256,18 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     label = settings.get("label")
     source = read.get(own_type) or next((path for key, path in read.items() if key not in _SAID), location)
     state = settings.get("distributionState")
-    managed = found.managed or (isinstance(state, Seen) and state.value in MANAGED)
+    only_policies = kind != CONNECTED_APP and bool(found.components) and found.only_policies
+    managed = found.managed or only_policies or (isinstance(state, Seen) and state.value in MANAGED)
     unread: Mapping[str, Unreadable] = {} if files.live else _LIVE_ONLY
     if kind != CONNECTED_APP:
-        # An app without any of the three has no OAuth, and then nothing is missing.
+        # Only the app's own policies show that it has no OAuth, and that nothing is missing then.
         plugin = settings.get(f"{POLICIES}.isOauthPluginEnabled")
-        enabled = plugin.value if isinstance(plugin, Seen) else files.live
-        if managed or enabled or any(type_name in read for type_name in OAUTH_TYPES):
+        disabled = isinstance(plugin, Seen) and plugin.value is False
+        if not disabled or any(type_name in read for type_name in OAUTH_TYPES):
             unread = {**unread, **_lacking_oauth(name, read, managed)}
+        if only_policies:
+            unread = {**unread, own_type: Unreadable(own_type, _kept_by_publisher(name, own_type), manual=True)}
+            settings["label"] = Seen("label", name, source, None, f"{name}, its full name: no label was read")
     if files.broken:
         by_hand = {type_name: why for type_name, why in unread.items() if why.manual and type_name in OAUTH_TYPES}
         unread = {**unread, **_in_broken_files(kind, read, files), **by_hand}
@@ -229,10 +309,19 @@ _LIVE_ONLY: Mapping[str, Unreadable] = {
 
 def _in_broken_files(kind: str, read: Mapping[str, str], files: _Files) -> dict[str, Unreadable]:
     """Return which components of an app may be in what could not be read."""
+    reasons = {
+        type_name: broken[0]
+        for type_name, broken in files.broken.items()
+        if FILE_TYPES[type_name].subject == kind and FILE_TYPES[type_name].parent
+    }
+    if kind != CONNECTED_APP and not any(type_name in read for type_name in OAUTH_TYPES):
+        # Whether the app has OAuth at all depends on the broken file, so the missing ones are not to blame.
+        blamed = next((reasons[type_name] for type_name in OAUTH_TYPES if type_name in reasons), None)
+        reasons = reasons if blamed is None else {**dict.fromkeys(OAUTH_TYPES, blamed), **reasons}
     return {
-        type_name: Unreadable(type_name, f"it may be in what could not be read: {reasons[0]}")
-        for type_name, reasons in files.broken.items()
-        if FILE_TYPES[type_name].subject == kind and FILE_TYPES[type_name].parent and type_name not in read
+        type_name: Unreadable(type_name, f"it may be in what could not be read: {reason}")
+        for type_name, reason in reasons.items()
+        if type_name not in read
     }
 
 
@@ -243,23 +332,14 @@ def _lacking_oauth(name: str, read: Mapping[str, str], managed: bool) -> dict[st
         for type_name in OAUTH_TYPES
         if type_name not in read
     }
-    if managed and GLOBAL_OAUTH in lacking:
-        reason = f"the app {name} comes from a package: its {GLOBAL_OAUTH} is kept in the publisher's org"
-        lacking[GLOBAL_OAUTH] = Unreadable(GLOBAL_OAUTH, reason, manual=True)
+    if managed:
+        for type_name in lacking.keys() & _OF_THE_PUBLISHER:
+            lacking[type_name] = Unreadable(type_name, _kept_by_publisher(name, type_name), manual=True)
     return lacking
 
 
-def _choose(components: list[Component]) -> tuple[Component, list[Component]]:
-    """Return the component to assess of several that describe the same, and those that say something else.
-
-    A file in its type's own folder goes before one elsewhere (a template, say), then the first by its path.
-    """
-    known = components[0].type.name
-    if known == "UserProvisioningConfig":
-        # An app may have several, and one that is on is enough.
-        return max(components, key=lambda one: _values(one).get("UserProvisioningConfig.enabled") is True), []
-    first = min(components, key=lambda one: f"/{_FOLDERS.get(known)}/" not in f"/{one.path}")
-    return first, [one for one in components if _values(one) != _values(first)]
+def _kept_by_publisher(name: str, type_name: str) -> str:
+    return f"the app {name} comes from a package: its {type_name} is kept in the publisher's org"
 
 
 def _values(component: Component) -> dict[str, object]:
@@ -271,13 +351,27 @@ def _org_settings(files: _Files) -> dict[str, Any]:
     read: dict[str, str] = {}
     unread = {} if files.live else dict(_LIVE_ONLY)
     for name, components in files.org.items():
-        component, others = _choose(components)
-        if others:
-            unread[name] = Unreadable(name, f"{component.path} and {others[0].path} disagree")
-        else:
-            settings |= component.settings
-            read[name] = component.path
+        first, others = files.choose(components)
+        settings |= _agreed([first, *others])
+        read[name] = first.path
     for name, reasons in files.broken.items():
         if (ORG, name) in METADATA_TYPES and name not in read:
             unread[name] = Unreadable(name, reasons[0])
     return {"settings": settings, "read": read, "unread": unread}
+
+
+def _agreed(copies: list[Component]) -> dict[str, Seen | Unreadable]:
+    """Return the settings on which copies of the org's settings agree, and the others as unreadable.
+
+    A copy that leaves a setting out does not disagree: a partial file changes only what it holds.
+    """
+    settings: dict[str, Seen | Unreadable] = {}
+    holders: dict[str, Component] = {}
+    for copy in copies:
+        for name, setting in copy.settings.items():
+            kept = settings.setdefault(name, setting)
+            holder = holders.setdefault(name, copy)
+            if isinstance(kept, Seen) and not (isinstance(setting, Seen) and setting.value == kept.value):
+                why = setting.reason if isinstance(setting, Unreadable) else f"{holder.path} and {copy.path} disagree"
+                settings[name] = Unreadable(name, why)
+    return settings

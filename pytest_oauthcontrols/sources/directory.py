@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
+from pytest_oauthcontrols.sources.dx_project import PROJECT_FILE, is_project
 from pytest_oauthcontrols.sources.parser import MAX_FILE, MetadataFile, SourceError, UnreadableFile, is_metadata
 
 
@@ -20,20 +21,22 @@ def read_directory(folder: Path, origin: Origin) -> Org:
     """
     location = origin.location
     root = "" if location == "." else f"{location.rstrip('/')}/"
-    files = [
+    found = [
         MetadataFile(root + relative, relative, partial(_read, entry, root + relative))
         for entry, relative in _walk(str(folder), root)
     ]
+    projects = [file for file in found if is_project(file)]
+    files = [file for file in found if not is_project(file)]
     if not files:
         raise SourceError(
             f"{location}: no connected app, external client app or settings of an org in this folder;"
             " give the folder that holds them"
         )
-    return assemble(origin, files)
+    return assemble(origin, files, projects=projects)
 
 
 def _walk(folder: str, root: str) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Yield entry and path below the folder of everything whose name is that of metadata."""
+    """Yield entry and path below the folder of everything whose name is that of metadata, or of a project file."""
     waiting = [(folder, "")]
     while waiting:
         path, below = waiting.pop()
@@ -46,7 +49,7 @@ def _walk(folder: str, root: str) -> Iterator[tuple[os.DirEntry[str], str]]:
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith(".") and entry.name != "node_modules":
                     waiting.append((entry.path, f"{below}{entry.name}/"))
-            elif is_metadata(entry.name):
+            elif is_metadata(entry.name) or entry.name == PROJECT_FILE:
                 yield entry, below + entry.name
 
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from pytest_oauthcontrols.errors import OAuthControlsError
+from pytest_oauthcontrols.orgs.certificates import parse_certificate
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
@@ -24,7 +25,6 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     Field,
     MetadataType,
     canonical_scope,
-    is_certificate_name,
 )
 from pytest_oauthcontrols.orgs.model import Seen, Unreadable, Value
 
@@ -77,6 +77,8 @@ class Component:
 
     type: MetadataType
     path: str
+    relative: str = ""
+    """Path below the source's root."""
     settings: dict[str, Seen | Unreadable] = field(default_factory=dict)
     parent: str | None = None
     """Full name of the app that it belongs to; None for an app itself and for settings of the org."""
@@ -277,8 +279,11 @@ def _collect_special(element: etree._Element, known: _Known, component: Componen
         else:
             _put(settings, seen)
     elif text and type_ == "certificate":
-        # A certificate is public, but nobody wants to read it in a report.
-        _put(settings, Seen(name, text, path, line, None if is_certificate_name(text) else "a certificate"))
+        if parse_certificate(text) is None:
+            settings[name] = Unreadable(name, f"{path}:{line}: {name} is not a certificate")
+        else:
+            # A certificate is public, but nobody wants to read it in a report.
+            _put(settings, Seen(name, text, path, line, "a certificate"))
     elif type_ == "secret":
         if text and not is_placeholder(text):
             component.secret_line = line
