@@ -94,6 +94,7 @@ _CUSTOM_ATTRIBUTES = {"customAttributes": Field("object", 59), "customAttributes
 _SINCE_68 = "only API 68.0 and later show {}; check it in Setup and record the result as an attestation"
 _NOT_SET = "nothing that was read shows {}; check it in Setup and record the result as an attestation"
 
+PERMITTED_USERS = ("AllSelfAuthorized", "AdminApprovedPreAuthorized")
 IP_RELAXATION = ("ENFORCE", "ENFORCE_RELAXREFRESH", "BYPASS_2FACTOR", "BYPASS")
 
 SCOPES = (
@@ -327,7 +328,7 @@ _TYPES = (
             "isGuestCodeCredFlowEnabled": _boolean(61, False),
             "isTokenExchangeFlowEnabled": _boolean(60, False),
             "namedUserJwtTimeout": _integer(61),
-            "permittedUsersPolicyType": _string(57, None, "AllSelfAuthorized", "AdminApprovedPreAuthorized"),
+            "permittedUsersPolicyType": Field("string", 57, values=PERMITTED_USERS, untold=True),
             "policyAction": _string(58, None, "Block", "RaiseSessionLevel", "StepUpMFA"),
             "refreshTokenPolicyType": _string(57, None, "Infinite", "Zero", "SpecificLifetime", "SpecificInactivity"),
             "refreshTokenValidityPeriod": _integer(57),

@@ -49,6 +49,7 @@ from pytest_oauthcontrols.rules.truth import (
     TRUE_BY_DEFAULT,
     Truth,
     greatest,
+    least,
     negated,
     truth,
     untold,
@@ -76,7 +77,7 @@ class Several:
 
     conditions: tuple[Condition, ...]
     decide: Callable[[list[Truth]], Truth]
-    """`min` where all have to hold, `greatest` where one is enough."""
+    """`least` where all have to hold, `greatest` where one is enough."""
     settled: Truth
     """What settles the matter, whatever the others say."""
 
@@ -314,7 +315,7 @@ def factors_of(stated: Any, wanted: bool = True) -> Iterator[tuple[str, bool]]:
 
 def all_of(conditions: tuple[Condition, ...]) -> Condition:
     """Return the condition that every one of several holds."""
-    return conditions[0] if len(conditions) == 1 else Several(conditions, min, FALSE)
+    return conditions[0] if len(conditions) == 1 else Several(conditions, least, FALSE)
 
 
 def _compile_part(entry: Entry, key: str, subject: str) -> Condition:

@@ -168,11 +168,14 @@ def single_logout_urls_use_https(app: App | None, org: Org) -> Ruling:
     urls = [
         url for url in urls if url.name.partition(".")[0] != SAML_POLICIES or SAML_POLICIES in {*app.read, *app.unread}
     ]
-    seen = [url for url in urls if isinstance(url, Seen)]
-    if seen:
-        return truth(all(str(url.value).lower().startswith("https://") for url in seen)), seen
+    seen: list[Setting] = [url for url in urls if isinstance(url, Seen)]
     unreadable = [url for url in urls if isinstance(url, Unreadable)]
-    return (UNKNOWN, unreadable) if unreadable else (FALSE, urls)
+    if not all(str(url.value).lower().startswith("https://") for url in urls if isinstance(url, Seen)):
+        return FALSE, seen
+    # A component that is missing may hold no URL; one that is there and cannot be understood is not known to be secure.
+    if unreadable and (not seen or any(url.name in app.settings for url in unreadable)):
+        return UNKNOWN, seen + unreadable
+    return (TRUE, seen) if seen else (FALSE, urls)
 
 
 def _signs_on(app: App) -> bool | None:
