@@ -17,6 +17,7 @@ from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.control_file import ASSESSED, parse_control
 from pytest_oauthcontrols.rules.predicates import PREDICATES
+from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
 PUBLISHED = """\
@@ -110,16 +111,31 @@ eca-code-credentials high 7.0-8.9 core
 eca-scopes critical 9.0-10.0
   External Client Apps: Configure the External Client App OAuth Settings: OAuth Scope Least Privilege
   shr_configure_the_external_client_app_oauth_settings_oauth_scope_least_privilege
+eca-token-exchange critical 9.0-10.0
+  External Client Apps: Secure Token Exchange Flow (our name)
+  analogy: ca-token-exchange
 eca-client-credentials-policy high 7.0-8.9
   External Client Apps: Configure OAuth Policies: Configure Client Credential Flow Policies
   shr_configure_oauth_policies_configure_client_credential_flow_policies
 eca-credential-rotation high 7.0-8.9
-  External Client Apps: Configure OAuth Policies: Stage, Rotate, and Delete OAuth Credentials for an External Client
-  App
+  External Client Apps: Configure OAuth Policies: Stage, Rotate, and Delete OAuth Credentials for an External
+  Client App
   shr_configure_oauth_policies_stage_rotate_and_delete_oauth_credentials_for_an_external_client_app
+eca-custom-attributes high 7.0-8.9
+  External Client Apps: Configure OAuth Policies: Custom Attribute Security
+  shr_configure_oauth_policies_custom_attribute_security
+eca-custom-scopes high 7.0-8.9
+  External Client Apps: Configure OAuth Policies: Configure Custom Scopes for External Client Apps
+  shr_configure_oauth_policies_configure_custom_scopes_for_external_client_apps
+eca-device-flow high 7.0-8.9
+  External Client Apps: Enable for Device Flow - Deselected (our name)
+  analogy: ca-device-flow
 eca-id-token high 7.0-8.9
   External Client Apps: Configure the External Client App OAuth Settings: Configure ID Token
   shr_configure_the_external_client_app_oauth_settings_configure_id_token
+eca-ip-relaxation high 6.0-8.5
+  External Client Apps: IP Relaxation (our name)
+  analogy: ca-ip-relaxation
 eca-jwt-bearer high 7.0-8.9
   External Client Apps: OAuth Flow Enablement: Enable JWT Bearer Flow
   shr_oauth_flow_enablement_enable_jwt_bearer_flow
@@ -148,6 +164,15 @@ eca-secret-refresh-token high 7.0-8.9
 eca-secret-web-server high 7.0-8.9
   External Client Apps: Security: Require secret for Web Server Flow
   shr_security_require_secret_for_web_server_flow
+eca-session-timeout high 7.0-8.9
+  External Client Apps: Session Timeout (our name)
+  analogy: ca-session-timeout
+eca-single-logout high 7.0-8.9
+  External Client Apps: Enable Single Logout (our name)
+  analogy: ca-single-logout
+oauth-redirect-uri high 7.0-8.9
+  Exact redirect URIs (our name)
+  RFC 9700, sections 2.1 and 4.1.3
 org-customer-sso critical 9.0-10.0
   Single Sign-On (SSO) for Salesforce Customer Identity
   shr_single_sign_on_for_salesforce_customer_identity
@@ -187,12 +212,27 @@ org-rest-secrets high 7.0-8.9
 org-session-level high 7.0-8.9
   Session Security Level - High Assurance Session Security
   shr_session_security_level_policies
+partner-pkce critical 9.0-10.0
+  Proof Key for Code Exchange (partner requirement)
+  secure_code_ac_eca
+partner-refresh-token-idle critical 9.0-10.0
+  Refresh Token Idle TTL (partner requirement)
+  secure_code_ac_eca
+partner-refresh-token-ip critical 9.0-10.0
+  Refresh Token IP Allowlist (partner requirement)
+  secure_code_ac_eca
+partner-refresh-token-rotation critical 9.0-10.0
+  Refresh Token Rotation (partner requirement)
+  secure_code_ac_eca
 sbs-acs-003 critical 9.0-10.0
   Documented Justification for `Approve Uninstalled Connected Apps` Permission
   SBS-ACS-003
 sbs-acs-006 critical 9.0-10.0
   Documented Justification for `Use Any API Client` Permission
   SBS-ACS-006
+sbs-dep-005 critical 9.0-10.0
+  Implement Secret Scanning for Salesforce Source Repositories
+  SBS-DEP-005
 sbs-oauth-001 critical 9.0-10.0
   Require Formal Installation of Connected Apps
   SBS-OAUTH-001
@@ -218,7 +258,7 @@ sbs-oauth-004 medium 4.0-6.9
   Due Diligence Documentation for High-Risk Connected App Vendors
   SBS-OAUTH-004
 """  # noqa: RUF001  (dashes and apostrophes as published)
-"""Id, severity, range and whether it is of the core; published name; page. In the order of the reports."""
+"""Id, severity, range and whether it is of the core; name; page, or what it follows. In the order of the reports."""
 
 BANDS = {"critical": ("9.0", "10.0"), "high": ("7.0", "8.9"), "medium": ("4.0", "6.9"), "low": ("0.1", "3.9")}
 
@@ -266,6 +306,8 @@ def conditions_of(condition: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if key == "any":
             for one in test:
                 yield from conditions_of(one)
+        elif key == "not":
+            yield from conditions_of(test)
         elif key != "finding":
             yield key, test
 
@@ -279,8 +321,8 @@ def settings_of(document: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 
 def test_the_list_has_every_control_once() -> None:
-    """The list that the catalogue is held against has 65 different controls, four of them the core."""
-    assert len({row.id for row in ROWS}) == len(ROWS) == 65
+    """The list that the catalogue is held against has 78 different controls, four of them the core."""
+    assert len({row.id for row in ROWS}) == len(ROWS) == 78
     assert {row.id for row in ROWS if row.core} == {
         "ca-code-credentials",
         "ca-secret-refresh-token",
@@ -304,10 +346,30 @@ def test_a_control_is_as_published(row: Published) -> None:
     control = CONTROLS[row.id]
     assert (control.name, control.severity.value, control.cvss_range) == (row.name, row.severity, row.cvss_range)
     assert control.core is row.core
-    if row.page.startswith("SBS-"):
-        assert control.page.startswith("https://docs.securitybenchmark.org/")
-    else:
+    if row.page.startswith("shr_"):
         assert control.page == f"https://help.salesforce.com/s/articleView?id=xcloud.{row.page}.htm&type=5"
+        assert control.framework == "shr"
+    elif row.page.startswith("analogy: "):
+        assert (control.page, control.source, control.framework) == ("", row.page, "analogy")
+        assert row.page.removeprefix("analogy: ") in CONTROLS
+    else:
+        host, framework = FOLLOWED[re.split("[-_ ]", row.page)[0]]
+        assert control.page.startswith(f"https://{host}/")
+        assert control.source
+        assert control.framework == framework
+
+
+FOLLOWED = {
+    "SBS": ("docs.securitybenchmark.org", "sbs"),
+    "RFC": ("www.rfc-editor.org", "rfc9700"),
+    "secure": ("developer.salesforce.com", "partner"),
+}
+"""How a row names what a control follows instead of the Security Health Review: the site, and the framework."""
+
+
+def test_every_framework_has_controls() -> None:
+    """Each framework but the project's own has controls, and every control is of one that can be selected."""
+    assert {one for control in CATALOGUE.controls for one in control.frameworks} == set(FRAMEWORKS) - {"own"}
 
 
 @pytest.mark.parametrize("control", CATALOGUE.controls, ids=lambda control: str(control.id))
@@ -320,12 +382,16 @@ class TestEveryControl:
         assert low <= control.cvss[1] <= high
         assert control.cvss[0] <= control.score <= control.cvss[1]
 
-    def test_page_is_an_https_url(self, control: Control) -> None:
-        """The page is a URL that can be followed, with nothing in it that a URL cannot hold."""
-        parts = urlsplit(control.page)
-        assert parts.scheme == "https"
-        assert parts.hostname in ("help.salesforce.com", "docs.securitybenchmark.org")
-        assert re.fullmatch(r"[!-~]+", control.page)
+    def test_pages_are_https_urls(self, control: Control) -> None:
+        """Page and sources are URLs that can be followed, with nothing in them that a URL cannot hold."""
+        urls = [control.page] if control.page else []
+        urls += [one.source for one in control.deadlines]
+        assert urls or control.framework == "analogy"
+        for url in urls:
+            parts = urlsplit(url)
+            assert parts.scheme == "https"
+            assert parts.hostname in ("help.salesforce.com", *(host for host, _ in FOLLOWED.values()))
+            assert re.fullmatch(r"[!-~]+", url)
 
     def test_last_step_always_decides(self, control: Control) -> None:
         """The last step of every rule has no condition, and no other step decides always."""
@@ -334,9 +400,11 @@ class TestEveryControl:
 
     def test_every_setting_exists(self, control: Control) -> None:
         """Every setting that decides, or is shown, is one of the metadata types of the app or of its org."""
-        read = [(subject, key) for subject, key, _ in settings_of(SHIPPED[control.id]) if key != "predicate"]
+        named = ("predicate", "read_from")
+        read = [(subject, key) for subject, key, _ in settings_of(SHIPPED[control.id]) if key not in named]
         read += [(subject, key) for subject in control.applies_to for key in SHIPPED[control.id].get("shows", [])]
-        said = {"oauth", "client_type", "inventory"}
+        said = {"oauth", "client_type", "inventory", "refresh_tokens", "signs_users_on", "consumer_secret_committed"}
+        said |= {"custom_attributes", "custom_scopes"}
         for subject, key in read:
             types = [known for (of, _), known in METADATA_TYPES.items() if of in (subject, ORG)]
             known = {one.name for one in types} | {one.prefix + name for one in types for name in one.fields}
@@ -349,11 +417,12 @@ class TestEveryControl:
             assert "manual" in outcomes
             assert outcomes <= {"manual", "not_applicable"}
         else:
-            assert outcomes & {"require", "fail"}
+            assert outcomes & {"require", "fail", "pass"}
 
     def test_every_text_is_there(self, control: Control) -> None:
         """What an auditor or administrator reads is a sentence or more, and says how a verdict comes about."""
-        for text in (control.recommended, control.threat, control.remediation, control.may_break):
+        texts = (control.recommended, control.overview, control.threat, control.impact, control.guidance)
+        for text in (*texts, control.remediation, control.may_break, *(one.what for one in control.deadlines)):
             assert text.endswith(".")
             assert len(text) > 15
         assert control.assessed in ASSESSED
@@ -362,11 +431,13 @@ class TestEveryControl:
 
 
 def test_every_control_is_of_a_kind_of_app_or_of_the_org() -> None:
-    """A control's id tells what it applies to; those of the benchmark may be of either kind of app, or of the org."""
+    """A control's id tells what it applies to; others than those for one kind may be of both, or of the org."""
     kinds: dict[str, list[tuple[str, ...]]] = {
         "ca": [(CONNECTED_APP,)],
         "eca": [(EXTERNAL_CLIENT_APP,)],
         "org": [(ORG,)],
+        "oauth": [(CONNECTED_APP, EXTERNAL_CLIENT_APP)],
+        "partner": [(CONNECTED_APP, EXTERNAL_CLIENT_APP)],
         "sbs": [(ORG,), (CONNECTED_APP, EXTERNAL_CLIENT_APP)],
     }
     for control in CATALOGUE.controls:
@@ -423,6 +494,9 @@ decided_by:
   - oauthConfig.isPkceRequired: true
     finding: PKCE is not required.
 threat: Somebody else redeems the code.
+overview: It says what may be used.
+impact: Data is lost.
+guidance: Look at it.
 remediation: Select the option.
 may_break: Clients without PKCE.
 """
