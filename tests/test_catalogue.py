@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, METADATA_TYPES, ORG
+from pytest_oauthcontrols.reports.listing import show_one
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.control_file import ASSESSED, parse_control
@@ -465,18 +466,55 @@ def test_the_catalogue_is_printed(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--sf-controls", "--sf-org=./there-is-no-such-folder")
     assert result.ret == pytest.ExitCode.OK
     first, *lines = result.outlines
-    assert "65 controls" in first
-    assert lines[130:132] == ["", "61 risk factors that no API shows, and that can be attested"]
+    assert "78 controls" in first
+    assert lines[156:158] == ["", f"{len(CATALOGUE.factors)} risk factors that no API shows, and that can be attested"]
     (mdm,) = [number for number, line in enumerate(lines) if line == "mdm"]
     assert lines[mdm + 1].startswith("  shows, for ca-mobile-pin: Central device management ")
     (passcode,) = [number for number, line in enumerate(lines) if line == "device-passcode"]
     assert lines[passcode + 1] == "  rules out, for ca-mobile-pin: The device itself has no passcode."
-    lines = lines[:130]
+    lines = lines[:156]
     shown = [[*head.split(None, 3), name.strip()] for head, name in zip(lines[::2], lines[1::2], strict=True)]
     assert [[id_, severity, cvss_range, name] for id_, severity, cvss_range, _, name in shown] == [
         [row.id, row.severity, row.cvss_range, row.name] for row in ROWS
     ]
     assert {id_: assessed for id_, _, _, assessed, _ in shown} == {id_: one["assessed"] for id_, one in SHIPPED.items()}
+
+
+@pytest.mark.parametrize("control", CATALOGUE.controls, ids=lambda control: str(control.id))
+def test_one_control_is_printed_in_full(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
+    """One control is shown with its page in our own words, what decides it, its evidence and its dates."""
+    show_one(CATALOGUE, control)
+    said = " ".join(capsys.readouterr().out.split())
+    texts = [control.recommended, control.overview, control.threat, control.impact, control.guidance]
+    texts += [control.remediation, control.may_break, control.page, control.source, *control.notes]
+    texts += [one.says for one in control.contradictions]
+    texts += [one.says for one in (*control.higher_risk_when, *control.low_risk_when)]
+    texts += [one.what for one in control.deadlines] + [str(one.date) for one in control.deadlines]
+    for text in texts:
+        assert text in said
+    named = {key for _, key, _ in settings_of(SHIPPED[control.id])} | set(SHIPPED[control.id].get("shows", []))
+    named |= {one for document in [SHIPPED[control.id]["decided_by"]] for one in predicates_of(document)}
+    assert set(control.evidence) == named - {"predicate", "read_from"}
+    stated = yaml.safe_load(control.stated_rule)
+    assert stated == SHIPPED[control.id]["decided_by"]
+
+
+def test_a_control_that_there_is_not_cannot_be_shown(pytester: pytest.Pytester) -> None:
+    """--sf-controls=ID with an unknown id is an error of one line that suggests another."""
+    shown = pytester.runpytest("--sf-controls=ca-pkce")
+    assert shown.ret == pytest.ExitCode.OK
+    assert shown.outlines[0].startswith("ca-pkce: Connected Apps: ")
+    refused = pytester.runpytest("--sf-controls=ca-pcke")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert refused.errlines[0] == "ERROR: --sf-controls: there is no control 'ca-pcke'; did you mean 'ca-pkce'?"
+
+
+def test_a_threat_has_one_line() -> None:
+    """The first sentence of a threat is its short form."""
+    for control in CATALOGUE.controls:
+        assert control.threat.startswith(control.threat_line)
+        assert control.threat_line.endswith(".")
+        assert "\n" not in control.threat_line
 
 
 SAMPLE = """\

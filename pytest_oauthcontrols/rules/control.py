@@ -142,6 +142,10 @@ class Control:
     deadlines: tuple[Deadline, ...] = ()
     """What Salesforce has announced that concerns it, by date."""
     notes: tuple[str, ...] = ()
+    stated_rule: str = ""
+    """What decides it, as its file states it."""
+    evidence: tuple[str, ...] = ()
+    """The settings and predicates that decide it, or are shown beside them, by name."""
     shows: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     """What is shown as evidence beside what decides."""
     origin: str = ""

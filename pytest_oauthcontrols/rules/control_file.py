@@ -9,9 +9,10 @@ import hashlib
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
-from pytest_oauthcontrols.rules.conditions import Condition, all_of, compile_condition, factors_of
+from pytest_oauthcontrols.rules.conditions import FACTOR, Condition, all_of, compile_condition, factors_of
 from pytest_oauthcontrols.rules.control import (
     NO_OWN_ID,
     Clause,
@@ -111,6 +112,8 @@ def parse_control(text: str, file: str, *, own: bool = False) -> Control:
         notes=entry.texts("notes"),
         rules={subject: _rule(entry, subject, applies_to) for subject in applies_to},
         rule_sha256=hashlib.sha256(json.dumps([entry["applies_to"], entry["decided_by"]]).encode()).hexdigest(),
+        stated_rule=_lines_of(text, entry, "decided_by"),
+        evidence=tuple(dict.fromkeys((*_settings_of(entry["decided_by"]), *entry.texts("shows")))),
         shows={subject: _shows(entry, subject) for subject in applies_to},
         origin=f"{file}:{entry.line}" if own else "",
     )
@@ -140,6 +143,33 @@ def _cvss(entry: Entry, own: bool) -> tuple[Severity, Decimal, Decimal, str]:
     if severity_of(high) is not severity:
         raise cvss.error(f"a range up to {high} is {severity_of(high).value}, not {severity.value}", "severity")
     return severity, low, high, basis
+
+
+def _lines_of(text: str, entry: Entry, key: str) -> str:
+    """Return the lines in which a document states a key, without the key itself."""
+    first = entry.lines[key]
+    following = sorted(line for line in entry.lines.values() if line > first)
+    lines = text.splitlines()[first : following[0] - 1 if following else None]
+    return "\n".join(lines) or text.splitlines()[first - 1].partition(":")[2].strip()
+
+
+def _settings_of(stated: Any) -> Iterator[str]:
+    """Yield the name of every setting and predicate in a rule, as it is stated."""
+    if isinstance(stated, list):
+        for one in stated:
+            yield from _settings_of(one)
+    elif isinstance(stated, Entry):
+        for key, value in stated.items():
+            if key in _STRUCTURE:
+                yield from _settings_of(value)
+            elif key == "predicate":
+                yield str(value)
+            elif key not in (*_OUTCOMES, "finding", "read_from") and not key.startswith(FACTOR):
+                yield key
+
+
+_STRUCTURE = ("when", "require", "any", "not", *_SUBJECTS)
+"""Keys of a rule below which conditions stand."""
 
 
 def _rule(entry: Entry, subject: str, applies_to: tuple[str, ...]) -> tuple[Clause, ...]:
