@@ -175,7 +175,7 @@ def single_logout_urls_use_https(app: App | None, org: Org) -> Ruling:
     # A component that is missing may hold no URL; one that is there and cannot be understood is not known to be secure.
     if unreadable and (not seen or any(url.name in app.settings for url in unreadable)):
         return UNKNOWN, seen + unreadable
-    passed_over = [url._replace(blocking=False) for url in unreadable]
+    passed_over: list[Setting] = [url._replace(blocking=False) for url in unreadable]
     return (TRUE, seen + passed_over) if seen else (FALSE, urls)
 
 
