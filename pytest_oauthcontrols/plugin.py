@@ -71,8 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             option,
             action="append",
             metavar="CONTROL",
-            help=f"{what} these controls: an id, a shell pattern for ids, or a framework (core, shr, sbs, own); repeat"
-            " it, or put commas between several",
+            help=f"{what} these controls: an id, a shell pattern for ids, or a framework (core, shr, sbs, partner,"
+            " analogy, rfc9700, own); repeat it, or put commas between several",
         )
     group.addoption("--sf-no-waivers", action="store_true", help="ignore the waivers of the configuration")
     group.addoption(
@@ -81,7 +81,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sf-new-only", action="store_true", help="let only what is new since the baseline fail the run")
     group.addoption("--sf-show-identities", action="store_true", help="show users' names, which are masked otherwise")
     group.addoption(
-        "--sf-controls", action="store_true", help="show the catalogue of controls, as the project has it, and exit"
+        "--sf-controls",
+        nargs="?",
+        const="",
+        metavar="CONTROL",
+        help="show the catalogue of controls, as the project has it, or with --sf-controls=CONTROL one control in full,"
+        " and exit",
     )
     parser.addini("sf_org", "the orgs to assess where --sf-org is not given, one per line", "linelist", [])
     parser.addini("sf_config", "the oauthcontrols.yaml to use where --sf-config is not given")
@@ -174,12 +179,20 @@ def _activate(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Show the catalogue instead of running tests, where that is asked for."""
-    if not config.option.sf_controls:
+    if config.option.sf_controls is None:
         return None
     from pytest_oauthcontrols.pytest_hooks.project import catalogue_of
-    from pytest_oauthcontrols.reports.listing import show
+    from pytest_oauthcontrols.reports.listing import show, show_one
+    from pytest_oauthcontrols.text import suggestion
 
-    show(catalogue_of(config))
+    catalogue, asked = catalogue_of(config), config.option.sf_controls
+    controls = {control.id: control for control in catalogue.controls}
+    if not asked:
+        show(catalogue)
+    elif asked in controls:
+        show_one(catalogue, controls[asked])
+    else:
+        raise pytest.UsageError(f"--sf-controls: there is no control '{asked}'{suggestion(asked, controls)}")
     return int(pytest.ExitCode.OK)
 
 

@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, METADATA_TYPES, ORG
+from pytest_oauthcontrols.reports.listing import show_one
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.control_file import ASSESSED, parse_control
 from pytest_oauthcontrols.rules.predicates import PREDICATES
+from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
 from .support.examples import published
@@ -48,6 +50,8 @@ def conditions_of(condition: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if key == "any":
             for one in test:
                 yield from conditions_of(one)
+        elif key == "not":
+            yield from conditions_of(test)
         elif key != "finding":
             yield key, test
 
@@ -86,10 +90,31 @@ def test_a_control_is_as_published(control_id: str) -> None:
     control, said = CONTROLS[control_id], PUBLISHED[control_id]
     assert (control.name, control.severity.value, control.cvss_range) == (said["name"], said["severity"], said["cvss"])
     assert control.core is said.get("core", False)
-    if said["page"].startswith("SBS-"):
-        assert control.page.startswith("https://docs.securitybenchmark.org/")
+    followed = said["page"]
+    if followed.startswith("shr_"):
+        assert control.page == f"https://help.salesforce.com/s/articleView?id=xcloud.{followed}.htm&type=5"
+        assert control.framework == "shr"
+    elif followed.startswith("analogy: "):
+        assert (control.page, control.source, control.framework) == ("", followed, "analogy")
+        assert followed.removeprefix("analogy: ") in CONTROLS
     else:
-        assert control.page == f"https://help.salesforce.com/s/articleView?id=xcloud.{said['page']}.htm&type=5"
+        host, framework = FOLLOWED[re.split("[-_ ]", followed)[0]]
+        assert control.page.startswith(f"https://{host}/")
+        assert control.source
+        assert control.framework == framework
+
+
+FOLLOWED = {
+    "SBS": ("docs.securitybenchmark.org", "sbs"),
+    "RFC": ("www.rfc-editor.org", "rfc9700"),
+    "secure": ("developer.salesforce.com", "partner"),
+}
+"""How an example names what its control follows instead of the Security Health Review: the site, and the framework."""
+
+
+def test_every_framework_has_controls() -> None:
+    """Each framework but the project's own has controls, and every control is of one that can be selected."""
+    assert {one for control in CATALOGUE.controls for one in control.frameworks} == set(FRAMEWORKS) - {"own"}
 
 
 @pytest.mark.parametrize("control", CATALOGUE.controls, ids=lambda control: str(control.id))
@@ -102,12 +127,16 @@ class TestEveryControl:
         assert low <= control.cvss[1] <= high
         assert control.cvss[0] <= control.score <= control.cvss[1]
 
-    def test_page_is_an_https_url(self, control: Control) -> None:
-        """The page is a URL that can be followed, with nothing in it that a URL cannot hold."""
-        parts = urlsplit(control.page)
-        assert parts.scheme == "https"
-        assert parts.hostname in ("help.salesforce.com", "docs.securitybenchmark.org")
-        assert re.fullmatch(r"[!-~]+", control.page)
+    def test_pages_are_https_urls(self, control: Control) -> None:
+        """Page and sources are URLs that can be followed, with nothing in them that a URL cannot hold."""
+        urls = [control.page] if control.page else []
+        urls += [one.source for one in control.deadlines]
+        assert urls or control.framework == "analogy"
+        for url in urls:
+            parts = urlsplit(url)
+            assert parts.scheme == "https"
+            assert parts.hostname in ("help.salesforce.com", *(host for host, _ in FOLLOWED.values()))
+            assert re.fullmatch(r"[!-~]+", url)
 
     def test_last_step_always_decides(self, control: Control) -> None:
         """The last step of every rule has no condition, and no other step decides always."""
@@ -116,9 +145,11 @@ class TestEveryControl:
 
     def test_every_setting_exists(self, control: Control) -> None:
         """Every setting that decides, or is shown, is one of the metadata types of the app or of its org."""
-        read = [(subject, key) for subject, key, _ in settings_of(SHIPPED[control.id]) if key != "predicate"]
+        named = ("predicate", "read_from")
+        read = [(subject, key) for subject, key, _ in settings_of(SHIPPED[control.id]) if key not in named]
         read += [(subject, key) for subject in control.applies_to for key in SHIPPED[control.id].get("shows", [])]
-        said = {"oauth", "client_type", "inventory"}
+        said = {"oauth", "client_type", "inventory", "refresh_tokens", "signs_users_on", "consumer_secret_committed"}
+        said |= {"custom_attributes", "custom_scopes"}
         for subject, key in read:
             types = [known for (of, _), known in METADATA_TYPES.items() if of in (subject, ORG)]
             known = {one.name for one in types} | {one.prefix + name for one in types for name in one.fields}
@@ -131,11 +162,12 @@ class TestEveryControl:
             assert "manual" in outcomes
             assert outcomes <= {"manual", "not_applicable"}
         else:
-            assert outcomes & {"require", "fail"}
+            assert outcomes & {"require", "fail", "pass"}
 
     def test_every_text_is_there(self, control: Control) -> None:
         """What an auditor or administrator reads is a sentence or more, and says how a verdict comes about."""
-        for text in (control.recommended, control.threat, control.remediation, control.may_break):
+        texts = (control.recommended, control.overview, control.threat, control.impact, control.guidance)
+        for text in (*texts, control.remediation, control.may_break, *(one.what for one in control.deadlines)):
             assert text.endswith(".")
             assert len(text) > 15
         assert control.assessed in ASSESSED
@@ -203,6 +235,43 @@ def factors_of(stated: Any) -> Iterator[str]:
         yield from factors_of(one)
 
 
+@pytest.mark.parametrize("control", CATALOGUE.controls, ids=lambda control: str(control.id))
+def test_one_control_is_printed_in_full(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
+    """One control is shown with its page in our own words, what decides it, its evidence and its dates."""
+    show_one(CATALOGUE, control)
+    said = " ".join(capsys.readouterr().out.split())
+    texts = [control.recommended, control.overview, control.threat, control.impact, control.guidance]
+    texts += [control.remediation, control.may_break, control.page, control.source, *control.notes]
+    texts += [one.says for one in control.contradictions]
+    texts += [one.says for one in (*control.higher_risk_when, *control.low_risk_when)]
+    texts += [one.what for one in control.deadlines] + [str(one.date) for one in control.deadlines]
+    for text in texts:
+        assert text in said
+    named = {key for _, key, _ in settings_of(SHIPPED[control.id])} | set(SHIPPED[control.id].get("shows", []))
+    named |= {one for document in [SHIPPED[control.id]["decided_by"]] for one in predicates_of(document)}
+    assert set(control.evidence) == named - {"predicate", "read_from"}
+    stated = yaml.safe_load(control.stated_rule)
+    assert stated == SHIPPED[control.id]["decided_by"]
+
+
+def test_a_control_that_there_is_not_cannot_be_shown(pytester: pytest.Pytester) -> None:
+    """--sf-controls=ID with an unknown id is an error of one line that suggests another."""
+    shown = pytester.runpytest("--sf-controls=ca-pkce")
+    assert shown.ret == pytest.ExitCode.OK
+    assert shown.outlines[0].startswith("ca-pkce: Connected Apps: ")
+    refused = pytester.runpytest("--sf-controls=ca-pcke")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert refused.errlines[0] == "ERROR: --sf-controls: there is no control 'ca-pcke'; did you mean 'ca-pkce'?"
+
+
+def test_a_threat_has_one_line() -> None:
+    """The first sentence of a threat is its short form."""
+    for control in CATALOGUE.controls:
+        assert control.threat.startswith(control.threat_line)
+        assert control.threat_line.endswith(".")
+        assert "\n" not in control.threat_line
+
+
 SAMPLE = """\
 id: ca-sample
 name: A control of the tests
@@ -218,6 +287,9 @@ decided_by:
   - oauthConfig.isPkceRequired: true
     finding: PKCE is not required.
 threat: Somebody else redeems the code.
+overview: It says what may be used.
+impact: Data is lost.
+guidance: Look at it.
 remediation: Select the option.
 may_break: Clients without PKCE.
 """

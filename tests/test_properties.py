@@ -813,7 +813,7 @@ def test_a_finding_is_known_by_org_app_and_control(rows: set[Any], row: Any, ver
             for org, kind, app, control in rows
         ],
     }
-    loaded = baseline.load(json.dumps(said).encode(), "before.json", "1")
+    loaded = baseline.load(json.dumps(said).encode(), "before.json")
     for org, kind, app, control in {*rows, row}:
         change = loaded.change(Key(org_key(orgs[org], org), kind, app, control), CONTROLS[control], verdict)
         assert change is (Change.PERSISTING if (org, kind, app, control) in rows else Change.NEW)

@@ -46,6 +46,9 @@ decided_by:
 - fail: It always fails.
 {risk}
 threat: Somebody gets in.
+overview: It says what may be used.
+impact: Data is lost.
+guidance: Look at it.
 remediation: Select the option.
 may_break: Clients that are old.
 """

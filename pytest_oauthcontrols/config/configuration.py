@@ -18,6 +18,7 @@ from pytest_oauthcontrols.config.description import (
 from pytest_oauthcontrols.config.kinds import read_keys
 from pytest_oauthcontrols.config.tailoring import UNTAILORED, Override, Tailoring, tailored
 from pytest_oauthcontrols.decisions.waivers import Attestation, Scope, Waiver, latest
+from pytest_oauthcontrols.orgs.derived import declared_client_type
 from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
 from pytest_oauthcontrols.rules.catalogue import Catalogue
 from pytest_oauthcontrols.rules.conditions import FACTOR
@@ -223,9 +224,7 @@ def _apply(configuration: Configuration, app: App, matched: set[Declaration]) ->
             said |= {setting.name: setting for setting in declaration.settings}
     declared = said.get("declared.client_type")
     if declared is not None:
-        said["client_type"] = declared._replace(
-            name="client_type", shown=f"{declared.value}: declared in the configuration"
-        )
+        said |= declared_client_type(declared)
     read = {**app.read, "declared": configuration.file, "inventory": configuration.file}
     if configuration.inventoried:
         said["inventory"] = Seen("inventory", "present", configuration.file)

@@ -20,6 +20,7 @@ from pytest_oauthcontrols.config.kinds import (
     CONTROL_FILES,
     CONTROLS,
     DAY,
+    FLAG,
     OAUTH_SCOPES,
     RISK_FACTOR,
     TEXT,
@@ -155,6 +156,14 @@ ORGS_APPS_AND_FINDINGS = {
                 ),
                 "allowed_scopes": Key(
                     OAUTH_SCOPES, "The OAuth scopes that the app needs. Any other scope is one too many."
+                ),
+                "allowed_attributes": Key(
+                    TEXTS, "Keys of the custom attributes that the app may send. An empty list allows none."
+                ),
+                "partner": Key(
+                    FLAG,
+                    "Whether a partner provides the app to more than two production orgs: then the controls"
+                    " `partner-*` apply.",
                 ),
             },
             says_nothing="says nothing about the app",

@@ -18,6 +18,7 @@ GLOBAL_OAUTH = "ExtlClntAppGlobalOauthSettings"
 OAUTH = "ExtlClntAppOauthSettings"
 OAUTH_POLICIES = "ExtlClntAppOauthConfigurablePolicies"
 POLICIES = "ExtlClntAppConfigurablePolicies"
+SAML_POLICIES = "ExtlClntAppSamlConfigurablePolicies"
 OAUTH_TYPES = (GLOBAL_OAUTH, OAUTH, OAUTH_POLICIES)
 """Types that configure the OAuth of an external client app: an app without any of the three has none."""
 
@@ -27,7 +28,9 @@ class Field:
     """What is known of one setting."""
 
     type: str
-    """`boolean`, `integer`, `string`, `certificate`, `list`, `scopes`, `ranges` (of addresses) or `object`."""
+    """`boolean`, `integer`, `string`, `certificate`, `list`, `scopes`, `ranges` (of addresses), `object` or `secret`.
+
+    Of a secret only the file and line are kept, never its value."""
     since: int = 0
     """First API version that has it; 0 for those older than any version in use."""
     default: bool | int | str | None = None
@@ -85,7 +88,13 @@ _LINES = Field("list", separator="\n")
 _RANGES = Field("ranges")
 _TEXT = Field("string")
 _CERTIFICATE = Field("certificate")
+_SECRET = Field("secret")
+_CUSTOM_ATTRIBUTES = {"customAttributes": Field("object", 59), "customAttributes.key": Field("list", 59)}
 
+_SINCE_68 = "only API 68.0 and later show {}; check it in Setup and record the result as an attestation"
+_NOT_SET = "nothing that was read shows {}; check it in Setup and record the result as an attestation"
+
+PERMITTED_USERS = ("AllSelfAuthorized", "AdminApprovedPreAuthorized")
 IP_RELAXATION = ("ENFORCE", "ENFORCE_RELAXREFRESH", "BYPASS_2FACTOR", "BYPASS")
 
 SCOPES = (
@@ -158,12 +167,17 @@ _SCOPE_BY_ALIAS = {
 
 def canonical_scope(scope: str) -> str:
     """Return the one name that a scope and its synonyms are known by; an unknown scope as it is."""
-    return _SCOPE_BY_ALIAS.get(scope.lower(), scope)
+    return _SCOPE_BY_ALIAS.get(_spelled(scope), scope)
 
 
 def is_scope(scope: str) -> bool:
     """Tell whether the Metadata API knows the scope."""
-    return scope.lower() in _SCOPE_BY_ALIAS
+    return _spelled(scope) in _SCOPE_BY_ALIAS
+
+
+def _spelled(scope: str) -> str:
+    """Return a scope without what differs between the spellings of the metadata and of tokens (`refresh_token`)."""
+    return scope.lower().replace("_", "")
 
 
 def scope_spellings() -> tuple[str, ...]:
@@ -196,6 +210,7 @@ _TYPES = (
             "oauthConfig.assetTokenConfig": Field("object", 49),
             "oauthConfig.callbackUrl": _LINES,
             "oauthConfig.certificate": _CERTIFICATE,
+            "oauthConfig.consumerSecret": _SECRET,
             **{f"oauthConfig.{name}": known for name, known in _ID_TOKEN.items()},
             "oauthConfig.idTokenConfig.idTokenIncludeCustomPerms": _boolean(),
             "oauthConfig.idTokenConfig.idTokenValidity": _integer(default=2),
@@ -206,11 +221,15 @@ _TYPES = (
             "oauthConfig.isConsumerSecretOptional": _boolean(49, False),
             "oauthConfig.isDPopEnabled": _boolean(68),
             "oauthConfig.isDeviceFlowEnabled": _boolean(
-                68, manual="no API before 68.0 shows the device flow of a connected app"
+                68, manual=_SINCE_68.format("the device flow of a connected app")
             ),
-            "oauthConfig.isEnforceRefreshTokenTTL": _boolean(68),
+            "oauthConfig.isEnforceRefreshTokenTTL": _boolean(
+                68, manual=_SINCE_68.format("the 30-day idle limit of refresh tokens")
+            ),
             "oauthConfig.isIntrospectAllTokens": _boolean(49, False),
-            "oauthConfig.isIpBindingEnabled": _boolean(68),
+            "oauthConfig.isIpBindingEnabled": _boolean(
+                68, manual=_SINCE_68.format("the IP allowlist of refresh tokens")
+            ),
             "oauthConfig.isNamedUserJwtEnabled": _boolean(58, False),
             "oauthConfig.isPKImTLSEnabled": _boolean(68),
             "oauthConfig.isPkceRequired": _boolean(59, False),
@@ -279,6 +298,7 @@ _TYPES = (
         {
             "callbackUrl": _LINES,
             "certificate": Field("certificate", 60),
+            "consumerSecret": _SECRET,
             **_ID_TOKEN,
             "idTokenConfig.idTokenIncludeCustomPermissions": _boolean(61),
             "idTokenConfig.idTokenValidityInMinutes": _integer(default=2),
@@ -288,7 +308,7 @@ _TYPES = (
             "isConsumerSecretOptional": _boolean(58, False),
             "isDPopEnabled": _boolean(68),
             "isDeviceFlowEnabled": _boolean(60, False),
-            "isEnforceRefreshTokenTTL": _boolean(67),
+            "isEnforceRefreshTokenTTL": _boolean(67, manual=_NOT_SET.format("the 30-day idle limit of refresh tokens")),
             "isIntrospectAllTokens": _boolean(58, False),
             "isMtlsEnabled": _boolean(68),
             "isNamedUserJwtEnabled": _boolean(61, False),
@@ -309,6 +329,7 @@ _TYPES = (
             "clientAssertionCertificate": _string(62),
             "commaSeparatedCustomScopes": Field("list", 61, separator=","),
             "commaSeparatedOauthScopes": Field("scopes", 58),
+            **_CUSTOM_ATTRIBUTES,
             "singleLogoutUrl": _TEXT,
             "trustedIpRanges": Field("ranges", 58),
         },
@@ -320,14 +341,16 @@ _TYPES = (
         EXTERNAL_CLIENT_APP,
         {
             "clientCredentialsFlowUser": Field("string", 60, identity=True),
+            "commaSeparatedCustomScopes": Field("list", 61, separator=","),
             "commaSeparatedPermissionSet": Field("list", 58, separator=","),
             "commaSeparatedProfile": Field("list", 62, separator=","),
-            "ipRelaxationPolicyType": _string(57, None, *IP_RELAXATION),
+            **_CUSTOM_ATTRIBUTES,
+            "ipRelaxationPolicyType": _string(57, "ENFORCE", *IP_RELAXATION),
             "isClientCredentialsFlowEnabled": _boolean(60, False),
             "isGuestCodeCredFlowEnabled": _boolean(61, False),
             "isTokenExchangeFlowEnabled": _boolean(60, False),
             "namedUserJwtTimeout": _integer(61),
-            "permittedUsersPolicyType": _string(57, None, "AllSelfAuthorized", "AdminApprovedPreAuthorized"),
+            "permittedUsersPolicyType": Field("string", 57, values=PERMITTED_USERS, untold=True),
             "policyAction": _string(58, None, "Block", "RaiseSessionLevel", "StepUpMFA"),
             "refreshTokenPolicyType": _string(57, None, "Infinite", "Zero", "SpecificLifetime", "SpecificInactivity"),
             "refreshTokenValidityPeriod": _integer(57),
@@ -355,7 +378,7 @@ _TYPES = (
         since=67,
     ),
     MetadataType(
-        "ExtlClntAppSamlConfigurablePolicies",
+        SAML_POLICIES,
         EXTERNAL_CLIENT_APP,
         {"singleLogoutUrl": _TEXT},
         "ecaSamlPlcy",
@@ -414,6 +437,7 @@ _TYPES = (
         {
             "enableClientSecretInRestApiAccess": _boolean(60),
             "enableConsumerSecretApiAccess": _boolean(57),
+            "enableExternalClientApps": _boolean(58),
             "enablePackageEcaOauthFromDevOrg": _boolean(60),
         },
         "settings",
@@ -442,7 +466,9 @@ METADATA_TYPES = {(known.subject, known.name): known for known in _TYPES}
 """Every type by what it belongs to and its name."""
 
 _DECLARED = {
+    "declared.allowed_attributes": _LIST,
     "declared.allowed_scopes": Field("scopes"),
+    "declared.partner": _boolean(default=False),
     "declared.client_type": _string(0, None, "public", "private"),
     "declared.purpose": _string(0, None, "iot", "server", "cli"),
     "inventory": _OBJECT,
@@ -452,8 +478,22 @@ _DECLARED = {
 }
 """What the user says of an app in the configuration."""
 
-_DERIVED = {"client_type": _string(0, None, "public", "private"), "oauth": _boolean()}
-"""What follows from other settings."""
+_DERIVED = {
+    "client_type": _string(0, None, "public", "private"),
+    "client_type_basis": _string(0, None, "declared", "shown", "inferred", "assumed"),
+    "consumer_secret_committed": _boolean(),
+    "oauth": _boolean(),
+    "refresh_tokens": _boolean(),
+    "signs_users_on": _boolean(),
+}
+"""What follows from other settings.
+
+What kind of client an app is (RFC 6749, 2.1), and how that is known; whether a file of the app holds a consumer secret;
+whether it has OAuth settings; whether a refresh token can be issued to it; whether users sign on elsewhere through it.
+"""
+
+_DERIVED_OF_EXTERNAL = {"custom_attributes": _LIST, "custom_scopes": _LIST}
+"""What of an external client app the policies and the developer's settings say together."""
 
 
 @cache
@@ -468,7 +508,9 @@ def fields_of(subject: str) -> dict[str, tuple[str, Field]]:
         for known in _TYPES
         if known.subject in subjects
         for name, spec in known.fields.items()
+        if spec.type != "secret"
     }
     if subject != ORG:
-        found |= {name: (name.partition(".")[0], spec) for name, spec in (_DECLARED | _DERIVED).items()}
+        said = _DECLARED | _DERIVED | (_DERIVED_OF_EXTERNAL if subject == EXTERNAL_CLIENT_APP else {})
+        found |= {name: (name.partition(".")[0], spec) for name, spec in said.items()}
     return found

@@ -124,7 +124,7 @@ def understood(setting: Setting, known: Field, api_version: float | None, silent
         return setting
     if known.default is not None:
         return setting._replace(default=known.default, since=known.since)
-    if known.manual and api_version is None:
+    if known.manual:
         return Unreadable(setting.name, known.manual, manual=True)
     return setting.as_unreadable() if silent else setting
 
@@ -221,8 +221,7 @@ class App(Subject):
     def callback_urls(self) -> tuple[str, ...]:
         """Callback URLs, in their order; none where the app was read and has none."""
         __tracebackhide__ = True
-        name, component, _ = CALLBACK_URLS[self.kind]
-        found = self.setting(name, component)
+        found = self.setting(*CALLBACK_URLS[self.kind])
         return () if isinstance(_noted(found), Absent) else _value(found)
 
     @property
@@ -341,10 +340,10 @@ _ENVIRONMENTS = {
 """What stands between the name of My Domain and `.my.salesforce.com` (enhanced domains) to what the org is."""
 
 CALLBACK_URLS = {
-    CONNECTED_APP: ("oauthConfig.callbackUrl", "ConnectedApp", "oauthConfig.certificate"),
-    EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH, f"{GLOBAL_OAUTH}.certificate"),
+    CONNECTED_APP: ("oauthConfig.callbackUrl", "ConnectedApp"),
+    EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH),
 }
-"""Kind of app to the setting of the callback URLs, its component, and the setting of the certificate."""
+"""Kind of app to the setting of the callback URLs, and its component."""
 
 OWN_TYPES = {CONNECTED_APP: "ConnectedApp", EXTERNAL_CLIENT_APP: "ExternalClientApplication"}
 """Kind of app to the type of the app itself."""

@@ -101,18 +101,18 @@ class Reading:
             waivers=configured.waivers,
             ignore_waivers=option.sf_no_waivers,
             attestations=configured.attestations,
-            baseline=None if option.sf_baseline is None else self._baseline(option.sf_baseline, catalogue),
+            baseline=None if option.sf_baseline is None else self._baseline(option.sf_baseline),
             new_only=option.sf_new_only,
             # Without its plugin for skipping pytest knows no xfail: what does not block could not be shown as such.
             all_blocking=getattr(option, "runxfail", True),
         )
 
-    def _baseline(self, given: str, catalogue: Catalogue) -> Baseline:
+    def _baseline(self, given: str) -> Baseline:
         try:
             content = (self._base / given).read_bytes()
         except OSError as error:
             raise BaselineError(f"--sf-baseline={given}: cannot be read: {error.strerror}") from None
-        return baseline.load(content, given, catalogue.version)
+        return baseline.load(content, given)
 
     @property
     def _folder(self) -> Path:

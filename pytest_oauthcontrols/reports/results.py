@@ -374,8 +374,8 @@ def _context(finding: Finding) -> Context:
     return {
         "score": float(risk.score),
         "severity": risk.severity.value,
-        "raised_by": [condition.says for condition in risk.raised_by],
-        "lowered_by": [condition.says for condition in risk.lowered_by],
+        "raised_by": [condition.established for condition in risk.raised_by],
+        "lowered_by": [condition.established for condition in risk.lowered_by],
         "not_seen": [condition.says for condition in risk.unseen],
     }
 

@@ -96,7 +96,7 @@ def _risk(finding: Finding) -> Iterator[str]:
     yield from _row("in context", f"{risk.severity.value}, {risk.score}")
     for verb, conditions in (("raised", risk.raised_by), ("lowered", risk.lowered_by)):
         for condition in conditions:
-            yield from _row("", f"{verb}: {condition.says}")
+            yield from _row("", f"{verb}: {condition.established}")
             settings = list(seen(finding, condition))
             for setting in settings[:_SETTINGS]:
                 yield from _wrapped(describe(setting), f"{_INDENT}  ", f"{_INDENT}    ")

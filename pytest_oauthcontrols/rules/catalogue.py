@@ -13,7 +13,7 @@ from pytest_oauthcontrols.rules.control_file import parse_control
 from pytest_oauthcontrols.rules.selection import EVERYTHING, Selection
 
 _PACKAGE = "pytest_oauthcontrols"
-VERSION = "2026.11"
+VERSION = "2026.12"
 """Year and month in which the published pages were read."""
 
 

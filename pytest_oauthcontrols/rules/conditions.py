@@ -5,6 +5,7 @@ A condition is a mapping of settings to tests, all of which have to hold:
     oauthConfig.isPkceRequired: true                a flag is on (false: off)
     samlConfig: present                             it is there (a whole component: it was read)
     samlConfig: absent                              it is not there (a whole component: there is none)
+    profileName: unseen                             it is not there, or cannot be read
     ExtlClntAppGlobalOauthSettings: unread          the component was not read, for whatever reason
     oauthPolicy.ipRelaxation: {is: ENFORCE}         the value, without regard to case
     canvasConfig.accessMethod: {one_of: [Get, Post]}
@@ -15,10 +16,12 @@ A condition is a mapping of settings to tests, all of which have to hold:
     oauthConfig.scopes: {contains: OpenID}          a list has the value, or all of several
     oauthConfig.scopes: {contains_any: [Full, Api]} a list has at least one of several values
     oauthConfig.scopes: {lacks: Full}               a list has not the value, or none of several
+    custom_scopes: {empty: true}                    a list has no value (false: it has one)
     ipRanges: {narrower_than: 0.0.0.0/0}            address ranges that together leave out a part of the network
     any: [CONDITION, ...]                           at least one holds
     not: CONDITION                                  the opposite holds
     factor.NAME: true                               a risk factor that no API shows was attested (false: its opposite)
+    read_from: files                                the org was read from files (or: live org)
     predicate: NAME                                 a function of `predicates`, where settings interact
 
 A condition is true, false or unknown (an unreadable setting, an absent one without a documented
@@ -46,6 +49,7 @@ from pytest_oauthcontrols.rules.truth import (
     TRUE_BY_DEFAULT,
     Truth,
     greatest,
+    least,
     negated,
     truth,
     untold,
@@ -73,7 +77,7 @@ class Several:
 
     conditions: tuple[Condition, ...]
     decide: Callable[[list[Truth]], Truth]
-    """`min` where all have to hold, `greatest` where one is enough."""
+    """`least` where all have to hold, `greatest` where one is enough."""
     settled: Truth
     """What settles the matter, whatever the others say."""
 
@@ -131,6 +135,25 @@ class RiskFactor:
         return attested
 
 
+READ_FROM = ("files", "live org")
+"""What an org is read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFrom:
+    """The org was read from files, or it is a live org; so is that of a snapshot."""
+
+    files: bool
+
+    def holds(self, app: App | None, org: Org) -> Truth:
+        """Tell whether the org was read from that."""
+        return truth((org.api_version is None) is self.files)
+
+    def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
+        """Yield what it was read from."""
+        yield Seen("read_from", READ_FROM[org.api_version is not None], org.location)
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A predicate."""
@@ -163,23 +186,25 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Presence(Reader):
-    """A setting is there, or is not."""
+    """A setting is there (`present`), is not there (`absent`), or is not seen for whatever reason (`unseen`)."""
 
-    present: bool
+    state: str
 
     def holds(self, app: App | None, org: Org) -> Truth:
-        """Tell whether it is there, or is not."""
+        """Tell whether the setting is in that state."""
         subject = org if self.of_org or app is None else app
         if self.name not in subject.settings and org.api_version is None and self.component in subject.read:
-            return FALSE if self.present else TRUE
+            return truth(self.state != "present")
         setting = self.read(app, org)
         if isinstance(setting, Unreadable):
-            return untold(setting.manual)
-        return truth(isinstance(setting, Seen) is self.present)
+            return TRUE if self.state == "unseen" else untold(setting.manual)
+        return truth(isinstance(setting, Seen) is (self.state == "present"))
 
     def evidence(self, app: App | None, org: Org) -> Iterator[Setting]:
         """Yield the setting."""
-        yield self.read(app, org)
+        setting = self.read(app, org)
+        passed_over = self.state == "unseen" and isinstance(setting, Unreadable)
+        yield setting._replace(blocking=False) if passed_over else setting  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,21 +315,14 @@ def factors_of(stated: Any, wanted: bool = True) -> Iterator[tuple[str, bool]]:
 
 def all_of(conditions: tuple[Condition, ...]) -> Condition:
     """Return the condition that every one of several holds."""
-    return conditions[0] if len(conditions) == 1 else Several(conditions, min, FALSE)
+    return conditions[0] if len(conditions) == 1 else Several(conditions, least, FALSE)
 
 
 def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
     if key in ("any", "not"):
         return _compile_logic(entry, key, subject)
-    if key.startswith(FACTOR):
-        if not isinstance(entry[key], bool):
-            raise entry.error(f"'{key}' must be true or false", key)
-        return RiskFactor(key.removeprefix(FACTOR), entry[key])
-    if key == "predicate":
-        name = entry.choice(key, PREDICATES)
-        if subject not in OF_ONE_APP.get(name, (subject,)):
-            raise entry.error(f"'{name}' cannot be asked of {subject.replace('_', ' ')}s", key)
-        return Named(PREDICATES[name])
+    if key.startswith(FACTOR) or key in ("read_from", "predicate"):
+        return _compile_named(entry, key, subject)
     of_org = (ORG, key.partition(".")[0]) in METADATA_TYPES
     if (subject, key) in METADATA_TYPES or (ORG, key) in METADATA_TYPES:
         return ComponentState(key, entry.choice(key, ("present", "absent", "unread")), of_org)
@@ -312,11 +330,25 @@ def _compile_part(entry: Entry, key: str, subject: str) -> Condition:
     if key not in known:
         raise entry.error(f"there is no setting '{key}' of {subject.replace('_', ' ')}s{suggestion(key, known)}", key)
     component, spec = known[key]
-    if entry[key] in ("present", "absent"):
-        return Presence(key, component, spec, of_org, entry[key] == "present")
+    if entry[key] in ("present", "absent", "unseen"):
+        return Presence(key, component, spec, of_org, entry[key])
     verb, compare = _compile_test(entry, key, spec)
     silent = spec.untold or verb == "lacks"
     return Comparison(key, component, spec, of_org, compare, verb == "seen", silent)
+
+
+def _compile_named(entry: Entry, key: str, subject: str) -> Condition:
+    """Return the condition on what is not a setting: a risk factor, where the org was read, a predicate."""
+    if key == "read_from":
+        return ReadFrom(entry.choice(key, READ_FROM) == "files")
+    if key == "predicate":
+        name = entry.choice(key, PREDICATES)
+        if subject not in OF_ONE_APP.get(name, (subject,)):
+            raise entry.error(f"'{name}' cannot be asked of {subject.replace('_', ' ')}s", key)
+        return Named(PREDICATES[name])
+    if not isinstance(entry[key], bool):
+        raise entry.error(f"'{key}' must be true or false", key)
+    return RiskFactor(key.removeprefix(FACTOR), entry[key])
 
 
 def _compile_logic(entry: Entry, key: str, subject: str) -> Condition:
@@ -337,7 +369,7 @@ def _compile_test(entry: Entry, key: str, spec: Field) -> tuple[str, Test]:
     elif isinstance(test, Entry) and len(test) == 1:
         verb, operand = next(iter(test.items()))
     else:
-        raise entry.error(f"'{key}' must be true, false, present, absent or one operator with its operand", key)
+        raise entry.error(f"'{key}' must be true, false, present, absent, unseen or one operator with its operand", key)
     if verb not in _OPERATORS:
         raise entry.error(f"unknown operator '{verb}'{suggestion(verb, _OPERATORS)}", key)
     types, build = _OPERATORS[verb]
@@ -424,6 +456,12 @@ def _lacks(operand: Any, field: Field) -> Test:
     return _members(operand, field).isdisjoint
 
 
+def _empty(operand: Any, _field: Field) -> Test:
+    if not isinstance(operand, bool):
+        raise ValueError("must be true or false")
+    return lambda value: (not value) is operand
+
+
 def _narrower_than(operand: Any, _field: Field) -> Test:
     if operand == []:
         raise ValueError("must be a network or a list of networks")
@@ -455,6 +493,7 @@ _OPERATORS: dict[str, tuple[tuple[str, ...], Callable[[Any, Field], Test]]] = {
     "contains": (("list", "scopes"), _contains),
     "contains_any": (("list", "scopes"), _contains_any),
     "lacks": (("list", "scopes"), _lacks),
+    "empty": (("list", "scopes"), _empty),
     "narrower_than": (("ranges",), _narrower_than),
 }
 """Operator to the types of settings that it goes with, and to what builds its test."""

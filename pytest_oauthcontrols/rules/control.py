@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 
@@ -52,10 +53,18 @@ class RiskCondition:
     """What, by the published page, makes the risk of a finding higher or lower than usual."""
 
     says: str
+    """The condition as it is published, in our own words."""
     conditions: Mapping[str, Condition]
     """By what the control applies to."""
     factors: Mapping[str, bool]
     """Risk factors among them, which somebody has to attest: whether that shows the condition, or rules it out."""
+    found: str = ""
+    """What is established where it is seen to hold, if that is less than the page says; empty where it is the same."""
+
+    @property
+    def established(self) -> str:
+        """What is established where it is seen to hold: no more than was seen or attested."""
+        return self.found or self.says
 
     @property
     def with_factors(self) -> str:
@@ -75,6 +84,17 @@ class Contradiction:
     """What disagrees, which reading decides, and why."""
     matters: Mapping[str, Condition]
     """When it matters, by what the control applies to; empty: always."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A date that Salesforce has announced, and what ends or begins on it."""
+
+    date: date
+    what: str
+    """What happens; a sentence."""
+    source: str
+    """URL of Salesforce's announcement."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,9 +118,20 @@ class Control:
     """Digest of what decides, as it is stated: findings of two runs can be compared only where it is the same."""
     page: str = ""
     """URL of the published page; empty where there is none, as all that follows can be."""
+    source: str = ""
+    """What it follows where no page of its own asks for it: another control's page, an RFC, an edition."""
+    framework: str = "own"
+    """What it is a part of, as `selection.FRAMEWORKS` has it."""
     core: bool = False
     recommended: str = ""
+    overview: str = ""
+    """What the setting does."""
     threat: str = ""
+    """What an attacker does where it is not as recommended."""
+    impact: str = ""
+    """What that leads to."""
+    guidance: str = ""
+    """What a reviewer should look at."""
     may_break: str = ""
     """What a fix may break."""
     higher_risk_when: tuple[RiskCondition, ...] = ()
@@ -108,7 +139,13 @@ class Control:
     low_risk_needs: str = ""
     """`any` or `all` of the conditions for low risk; empty where there is at most one."""
     contradictions: tuple[Contradiction, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+    """What Salesforce has announced that concerns it, by date."""
     notes: tuple[str, ...] = ()
+    stated_rule: str = ""
+    """What decides it, as its file states it."""
+    evidence: tuple[str, ...] = ()
+    """The settings and predicates that decide it, or are shown beside them, by name."""
     shows: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     """What is shown as evidence beside what decides."""
     origin: str = ""
@@ -118,11 +155,13 @@ class Control:
 
     @property
     def frameworks(self) -> tuple[str, ...]:
-        """What it is a part of: `shr` or `sbs`, and `core`; or `own`."""
-        if self.origin:
-            return ("own",)
-        published = "sbs" if self.id.startswith("sbs-") else "shr"
-        return ("core", published) if self.core else (published,)
+        """What it is a part of: its framework, and `core` if it is one of the four controls of that name."""
+        return ("core", self.framework) if self.core else (self.framework,)
+
+    @property
+    def threat_line(self) -> str:
+        """The threat in one line: the first sentence of it."""
+        return re.split(r"(?<=[.?!]) ", self.threat, maxsplit=1)[0]
 
     @property
     def applies_to(self) -> tuple[str, ...]:
@@ -144,7 +183,7 @@ class Control:
         return f"<Control {self.id}>"
 
 
-_PREFIXES = ("ca-", "eca-", "org-", "sbs-")
+_PREFIXES = ("ca-", "eca-", "oauth-", "org-", "partner-", "sbs-")
 """How the ids of the controls that ship with the package begin."""
 
 OWN_ID = rf"(?!{'|'.join(_PREFIXES)})[a-z0-9]+(-[a-z0-9]+)+"

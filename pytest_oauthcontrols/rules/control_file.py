@@ -9,26 +9,31 @@ import hashlib
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
-from pytest_oauthcontrols.rules.conditions import Condition, all_of, compile_condition, factors_of
+from pytest_oauthcontrols.rules.conditions import FACTOR, Condition, all_of, compile_condition, factors_of
 from pytest_oauthcontrols.rules.control import (
     NO_OWN_ID,
     Clause,
     Contradiction,
     Control,
+    Deadline,
     Requirement,
     RiskCondition,
     Verdict,
     is_own_id,
 )
 from pytest_oauthcontrols.rules.cvss import Severity, score_of, score_range, severity_of
+from pytest_oauthcontrols.rules.selection import FRAMEWORKS
 from pytest_oauthcontrols.yaml_entries import Entry, parse
 
 ASSESSED = (
     "automatically",
     "automatically from API 68",
     "automatically where configured",
+    "automatically where declared",
+    "of files only",
     "of live orgs only",
     "with an inventory",
     "by hand",
@@ -36,21 +41,12 @@ ASSESSED = (
 """How verdicts come about."""
 
 _KEYS = {
-    *(
-        "id",
-        "name",
-        "page",
-        "applies_to",
-        "core",
-        "recommended",
-        "cvss",
-        "assessed",
-        "decided_by",
-        "shows",
-        "higher_risk_when",
-    ),
-    *("low_risk_when", "low_risk_needs", "threat", "remediation", "may_break", "contradictions", "notes"),
+    *("id", "name", "page", "source", "framework", "applies_to", "core", "recommended", "cvss", "assessed"),
+    *("decided_by", "shows", "higher_risk_when", "low_risk_when", "low_risk_needs", "deadlines"),
+    *("overview", "threat", "impact", "guidance", "remediation", "may_break", "contradictions", "notes"),
 }
+_SHIPPED = {"core", "framework"}
+"""What only a control that ships with the package can say."""
 _OUTCOMES = {verdict.value: verdict for verdict in Verdict if verdict is not Verdict.UNVERIFIABLE}
 _PAGE = "https://help.salesforce.com/s/articleView?id=xcloud.{}.htm&type=5"
 _SUBJECTS = (CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG)
@@ -63,7 +59,7 @@ def parse_control(text: str, file: str, *, own: bool = False) -> Control:
     Raises `DocumentError`, which names file and line, where it says what a control cannot say.
     """
     entry = parse(text, file)
-    entry.only(_KEYS - {"core"} if own else _KEYS)
+    entry.only(_KEYS - _SHIPPED if own else _KEYS)
 
     def said(key: str) -> str:
         return "" if own and key not in entry else entry.text(key)
@@ -80,7 +76,9 @@ def parse_control(text: str, file: str, *, own: bool = False) -> Control:
             raise entry.error(f"'applies_to' lists {', '.join(_SUBJECTS)}, not '{subject}'", "applies_to")
     if not applies_to:
         raise entry.error("'applies_to' is missing", "applies_to")
-    page = said("page")
+    # A control that no page of its own asks for says what it follows instead.
+    source = entry.text("source") if "source" in entry else ""
+    page = "" if source and "page" not in entry else said("page")
     if own and page and not page.startswith("https://"):
         raise entry.error("'page' must be a URL that begins with https://", "page")
     core = entry.get("core", False)
@@ -91,23 +89,31 @@ def parse_control(text: str, file: str, *, own: bool = False) -> Control:
     return Control(
         id=id_,
         name=entry.text("name"),
-        page=page if own or page.startswith("https://") else _PAGE.format(page),
+        page=_PAGE.format(page) if page and not own and not page.startswith("https://") else page,
+        source=source,
+        framework=Control.framework if own else _framework(entry),
         severity=severity,
         cvss=(low, high),
         basis=basis,
         core=core,
         assessed=entry.choice("assessed", ASSESSED) if "assessed" in entry or not own else ASSESSED[0],
         recommended=entry.text("recommended"),
+        overview=said("overview"),
         threat=said("threat"),
+        impact=said("impact"),
+        guidance=said("guidance"),
         remediation=entry.text("remediation"),
         may_break=said("may_break"),
         higher_risk_when=tuple(_risks(entry, "higher_risk_when", applies_to)),
         low_risk_when=low_risk_when,
         low_risk_needs=low_risk_needs,
         contradictions=tuple(_contradictions(entry, applies_to)),
+        deadlines=tuple(sorted(_deadlines(entry), key=lambda one: one.date)),
         notes=entry.texts("notes"),
         rules={subject: _rule(entry, subject, applies_to) for subject in applies_to},
         rule_sha256=hashlib.sha256(json.dumps([entry["applies_to"], entry["decided_by"]]).encode()).hexdigest(),
+        stated_rule=_lines_of(text, entry, "decided_by"),
+        evidence=tuple(dict.fromkeys((*_settings_of(entry["decided_by"]), *entry.texts("shows")))),
         shows={subject: _shows(entry, subject) for subject in applies_to},
         origin=f"{file}:{entry.line}" if own else "",
     )
@@ -137,6 +143,33 @@ def _cvss(entry: Entry, own: bool) -> tuple[Severity, Decimal, Decimal, str]:
     if severity_of(high) is not severity:
         raise cvss.error(f"a range up to {high} is {severity_of(high).value}, not {severity.value}", "severity")
     return severity, low, high, basis
+
+
+def _lines_of(text: str, entry: Entry, key: str) -> str:
+    """Return the lines in which a document states a key, without the key itself."""
+    first = entry.lines[key]
+    following = sorted(line for line in entry.lines.values() if line > first)
+    lines = text.splitlines()[first : following[0] - 1 if following else None]
+    return "\n".join(lines) or text.splitlines()[first - 1].partition(":")[2].strip()
+
+
+def _settings_of(stated: Any) -> Iterator[str]:
+    """Yield the name of every setting and predicate in a rule, as it is stated."""
+    if isinstance(stated, list):
+        for one in stated:
+            yield from _settings_of(one)
+    elif isinstance(stated, Entry):
+        for key, value in stated.items():
+            if key in _STRUCTURE:
+                yield from _settings_of(value)
+            elif key == "predicate":
+                yield str(value)
+            elif key not in (*_OUTCOMES, "finding", "read_from") and not key.startswith(FACTOR):
+                yield key
+
+
+_STRUCTURE = ("when", "require", "any", "not", *_SUBJECTS)
+"""Keys of a rule below which conditions stand."""
 
 
 def _rule(entry: Entry, subject: str, applies_to: tuple[str, ...]) -> tuple[Clause, ...]:
@@ -174,11 +207,26 @@ def _clause(entry: Entry, subject: str) -> Clause:
 
 def _risks(entry: Entry, key: str, applies_to: tuple[str, ...]) -> Iterator[RiskCondition]:
     for one in entry.entries(key):
-        one.only(("says", "when"))
+        one.only(("says", "established", "when"))
         if "when" not in one:
             raise one.error("'when' is missing: where no API shows it, say when: {factor.NAME: true}")
         conditions = {subject: _condition(one, "when", subject) for subject in applies_to}
-        yield RiskCondition(one.text("says"), conditions, dict(factors_of(one["when"])))
+        found = one.text("established") if "established" in one else ""
+        yield RiskCondition(one.text("says"), conditions, dict(factors_of(one["when"])), found)
+
+
+def _framework(entry: Entry) -> str:
+    """Return the framework of a control that ships with the package: the Security Health Review unless it says so."""
+    return entry.choice("framework", tuple(FRAMEWORKS)) if "framework" in entry else "shr"
+
+
+def _deadlines(entry: Entry) -> Iterator[Deadline]:
+    for one in entry.entries("deadlines"):
+        one.only(("date", "what", "source"))
+        source = one.text("source")
+        if not source.startswith("https://"):
+            raise one.error("'source' must be a URL that begins with https://", "source")
+        yield Deadline(one.day("date"), one.text("what"), source)
 
 
 def _contradictions(entry: Entry, applies_to: tuple[str, ...]) -> Iterator[Contradiction]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG
+from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, POLICIES
 from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.rules.conditions import Condition
 from pytest_oauthcontrols.rules.control import Clause, Control, Verdict
@@ -92,10 +93,18 @@ class Finding(NamedTuple):
         """Why; a sentence each."""
         attestation = self.attestation
         if attestation is None:
-            return self._reasons
+            return (*self._reasons, "The app is disabled.") if self._disabled else self._reasons
         if isinstance(attestation, Seen):
             return (f"{capitalised(str(attestation.shown))}.",)
         return (*self._reasons, f"{capitalised(attestation.reason)}.")
+
+    @property
+    def _disabled(self) -> Seen | None:
+        """The setting by which an external client app is disabled, where that is worth a word."""
+        if self.app is None or self.stated is not None or self.verdict is Verdict.NOT_APPLICABLE:
+            return None
+        enabled = self.app.settings.get(f"{POLICIES}.isEnabled")
+        return enabled if isinstance(enabled, Seen) and not enabled.value else None
 
     @property
     def _reasons(self) -> tuple[str, ...]:
@@ -116,12 +125,21 @@ class Finding(NamedTuple):
         )
 
     def _worded(self, sentence: str, condition: Condition | None) -> str:
-        """Say with a sentence that it is so by a documented default."""
+        """Fill in what a sentence names of the evidence, and say with it that it is so by a documented default."""
+        sentence = _NAMED.sub(self._named, sentence)
         if condition is None:
             return sentence
         seen = condition.evidence(self.app, self.org)
         by_default = any(isinstance(one, Absent) and one.default is not None for one in seen)
         return f"{sentence} (Absent: the documented default applies.)" if by_default else sentence
+
+    def _named(self, match: re.Match[str]) -> str:
+        """Return what stands in the place of a setting's name; the name as it is where nothing shows the setting."""
+        name = match[1]
+        found = next((one for one in self._looked_at() if one.name == name), None)
+        if found is None and self.app is not None:
+            found = self.app.settings.get(name)
+        return (found.shown or shown_value(found.value)) if isinstance(found, Seen) else match[0]
 
     @property
     def message(self) -> str:
@@ -138,7 +156,10 @@ class Finding(NamedTuple):
         once: dict[tuple[object, ...], Setting] = {}
         for one in self._looked_at():
             # An absent setting is read with its default in one place, and without in another.
-            once.setdefault(one if isinstance(one, Unreadable) else (type(one), one.name, one.source), one)
+            key = one if isinstance(one, Unreadable) else (type(one), one.name, one.source)
+            known = once.setdefault(key, one)
+            if isinstance(one, Seen) and isinstance(known, Seen) and one.shown:
+                once[key] = one  # it says more than that the setting is there
         settings = tuple(once.values())
         return tuple(one for one in settings if one.name != "oauth" or isinstance(one, Unreadable)) or settings
 
@@ -181,6 +202,8 @@ class Finding(NamedTuple):
         else:
             for condition in (*self._deciding(), *self._conditions()):
                 yield from condition.evidence(self.app, self.org)
+        if self._disabled is not None:
+            yield self._disabled
         attestation = self.attestation
         if attestation is not None:
             yield attestation._replace(name="attestation")
@@ -218,6 +241,10 @@ def by_default(setting: Absent) -> str:
         f"{setting.name} is absent from {setting.source}: its documented default, {shown_value(setting.default)},"
         f" would do, but a file of an API version before {setting.since}.0 leaves it out too."
     )
+
+
+_NAMED = re.compile(r"\{([^{}]+)\}")
+"""Where a sentence of a control says what a setting is: `{client_type}`."""
 
 
 def shown_value(value: object) -> str:

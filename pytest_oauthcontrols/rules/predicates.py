@@ -7,29 +7,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from pytest_oauthcontrols.orgs.certificates import parse_certificate
+from pytest_oauthcontrols.orgs.derived import SCOPES_OF, has_custom_scheme, is_loopback, scheme_of
 from pytest_oauthcontrols.orgs.masking import is_masked, listed, mask_identity
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
+    GLOBAL_OAUTH,
     HELD,
     OAUTH,
     OAUTH_POLICIES,
+    SAML_POLICIES,
 )
-from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable
+from pytest_oauthcontrols.orgs.model import CALLBACK_URLS, Absent, App, Org, Seen, Setting, Unreadable
 from pytest_oauthcontrols.rules.truth import FALSE, TRUE, TRUE_BY_DEFAULT, UNKNOWN, Truth, truth, untold
 
 Ruling = tuple[Truth, Sequence[Setting]]
 Predicate = Callable[["App | None", Org], Ruling]
 
-SAML_POLICIES = "ExtlClntAppSamlConfigurablePolicies"
+_CERTIFICATE = {
+    CONNECTED_APP: ("oauthConfig.certificate", "ConnectedApp"),
+    EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.certificate", GLOBAL_OAUTH),
+}
+"""Kind of app to the setting of its certificate, and its component."""
 
 
 def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
-    """The connected app's certificate is valid on the day of the reading."""
+    """The app's certificate is valid on the day of the reading."""
     assert app is not None
-    certificate = app.setting("oauthConfig.certificate", "ConnectedApp")
+    certificate = app.setting(*_CERTIFICATE[app.kind])
     if not isinstance(certificate, Seen):
         return (FALSE, [certificate]) if isinstance(certificate, Absent) else _cannot_tell(certificate)
     parsed = parse_certificate(str(certificate.value))
@@ -37,7 +45,7 @@ def certificate_has_not_expired(app: App | None, org: Org) -> Ruling:
         return _cannot_tell(Unreadable(certificate.name, f"{certificate.name} is not a certificate"))
     last_day = parsed.not_valid_after_utc.date()
     expired = org.day > last_day
-    shown = f"a certificate that {'expired on' if expired else 'is valid until'} {last_day}"
+    shown = f"{'expired on' if expired else 'valid until'} {last_day}"
     return truth(not expired), [certificate._replace(shown=shown)]
 
 
@@ -53,10 +61,67 @@ def scopes_are_allowed(app: App | None, org: Org) -> Ruling:
     return truth(set(_listed(scopes)) <= set(_listed(allowed))), [scopes, allowed]
 
 
+def custom_attributes_are_allowed(app: App | None, org: Org) -> Ruling:
+    """Every custom attribute is on the list that the user declared for the app."""
+    assert app is not None
+    sent, allowed = app.settings["custom_attributes"], app.settings.get("declared.allowed_attributes")
+    if not isinstance(sent, Seen) or not isinstance(allowed, Seen):
+        untold = Absent("declared.allowed_attributes", app.source)
+        return _cannot_tell(sent, untold if allowed is None else allowed)
+    beyond = tuple(key for key in _listed(sent) if key not in _listed(allowed))
+    seen: list[Setting] = [sent, allowed]
+    if beyond:
+        seen.append(sent._replace(name="attributes that are not allowed", value=beyond))
+    return truth(not beyond), seen
+
+
+def callback_urls_are_exact(app: App | None, org: Org) -> Ruling:
+    """Every callback URL is complete, without a wildcard, and uses plain http on the user's own machine only."""
+    assert app is not None
+    urls = app.setting(*CALLBACK_URLS[app.kind])
+    if not isinstance(urls, Seen):
+        return (TRUE, [urls]) if isinstance(urls, Absent) else _cannot_tell(urls)
+    faults = tuple(f"{url} ({fault})" for url in _listed(urls) for fault in [_fault(url)] if fault)
+    if faults:
+        return FALSE, [urls, urls._replace(name="callback URLs to fix", value=faults)]
+    variable = next((url for url in _listed(urls) if _VARIABLE.match(url)), None)
+    if variable is not None:
+        reason = f"the callback URL {variable} is filled in when the file is deployed"
+        return UNKNOWN, [urls, Unreadable(urls.name, reason)]
+    return TRUE, [urls]
+
+
+_VARIABLE = re.compile(r"\$\{|\{\{|%\w+%|__\w+__|<\w+>")
+"""How a callback URL begins that a template fills in."""
+
+
+def _fault(url: str) -> str | None:
+    """Return what keeps a callback URL from being exact and secure (RFC 9700, 2.1 and 4.1.3); None if nothing does."""
+    if "*" in url or _VARIABLE.match(url):
+        return "wildcard" if "*" in url else None
+    scheme = scheme_of(url)
+    if scheme not in ("http", "https"):
+        return None if scheme else "no scheme"
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return "cannot be parsed"
+    if not host:
+        return "no host"
+    return "plain http" if scheme == "http" and not is_loopback(url) else None
+
+
+def callback_urls_have_custom_schemes(app: App | None, org: Org) -> Ruling:
+    """There is a callback URL, and every one has a custom scheme; false where none can be read."""
+    assert app is not None
+    urls = app.setting(*CALLBACK_URLS[app.kind])
+    if not isinstance(urls, Seen):
+        return FALSE, [urls._replace(blocking=False) if isinstance(urls, Unreadable) else urls]
+    return truth(all(has_custom_scheme(url) for url in _listed(urls))), [urls]
+
+
 def _scopes(app: App) -> Setting:
-    if app.kind == CONNECTED_APP:
-        return app.setting("oauthConfig.scopes", "ConnectedApp")
-    return app.setting(f"{OAUTH}.commaSeparatedOauthScopes", OAUTH)
+    return app.setting(*SCOPES_OF[app.kind])
 
 
 def _cannot_tell(*settings: Setting) -> Ruling:
@@ -97,30 +162,37 @@ def _logout_url(app: App) -> Setting:
     return min(urls, key=lambda url: (Seen, Unreadable, Absent).index(type(url)))
 
 
+def single_logout_urls_use_https(app: App | None, org: Org) -> Ruling:
+    """The app has a single logout URL, and every one that it has starts with https://."""
+    assert app is not None
+    urls = [app.setting(name, component) for name, component in _LOGOUT_URLS[app.kind].items()]
+    # Without its SAML policies an app has no URL in them.
+    urls = [
+        url for url in urls if url.name.partition(".")[0] != SAML_POLICIES or SAML_POLICIES in {*app.read, *app.unread}
+    ]
+    seen: list[Setting] = [url for url in urls if isinstance(url, Seen)]
+    unreadable = [url for url in urls if isinstance(url, Unreadable)]
+    if not all(str(url.value).lower().startswith("https://") for url in urls if isinstance(url, Seen)):
+        return FALSE, seen
+    # A component that is missing may hold no URL; one that is there and cannot be understood is not known to be secure.
+    if unreadable and (not seen or any(url.name in app.settings for url in unreadable)):
+        return UNKNOWN, seen + unreadable
+    passed_over: list[Setting] = [url._replace(blocking=False) for url in unreadable]
+    return (TRUE, seen + passed_over) if seen else (FALSE, urls)
+
+
 def _signs_on(app: App) -> bool | None:
     """Tell whether people sign on through the app; None if that cannot be told."""
-    if not app.readable:
-        return None
-    scopes = _scopes(app)
-    if app.kind == CONNECTED_APP:
-        saml = app.setting("samlConfig", "ConnectedApp")
-    else:
-        saml = Seen("saml", True, app.source) if SAML_POLICIES in app.read else Absent("saml", app.source)
-    if isinstance(saml, Seen) or (isinstance(scopes, Seen) and "OpenID" in _listed(scopes)):
-        return True
-    if SAML_POLICIES in app.unread:
-        return None
-    if isinstance(scopes, Seen):
-        return False
-    return False if _is_without_oauth(app) else None
+    found = app.settings.get("signs_users_on")
+    return bool(found.value) if app.readable and isinstance(found, Seen) else None
 
 
 def _sign_on_untold(app: App) -> Unreadable:
-    return Unreadable(app.name, f"whether {app.name} signs users on cannot be told", app.out_of_reach)
+    return Unreadable(app.name, f"nothing shows whether {app.name} signs users on", app.out_of_reach)
 
 
 def an_app_signs_users_on(app: App | None, org: Org) -> Ruling:
-    """People sign on through at least one app of the org (SAML, or the OpenID scope)."""
+    """People sign on through at least one app of the org (SAML or OpenID Connect)."""
     verdicts = {one: _signs_on(one) for one in org.apps}
     seen: list[Setting] = [
         Seen("apps that sign users on", tuple(one.name for one in org.apps if verdicts[one]), org.location)
@@ -167,6 +239,17 @@ def refresh_tokens_expire_within_90_days(app: App | None, org: Org) -> Ruling:
     return _refresh_tokens_expire_within(_NINETY_DAYS, app)
 
 
+def unused_refresh_tokens_expire_within_30_days(app: App | None, org: Org) -> Ruling:
+    """By its policy a refresh token of the app ends after 30 days without use, at the latest."""
+    assert app is not None
+    settings, policy = _refresh_token_policy(app)
+    if policy is None:
+        # Nothing else is lost by a policy that is not there: it is another way to meet the limit.
+        return FALSE, [one._replace(blocking=False) if isinstance(one, Unreadable) else one for one in settings]
+    kind, period, unit = policy
+    return _within(30 * 24, kind in ("specific_inactivity", "specificinactivity"), period, unit), settings
+
+
 def refresh_tokens_expire_within_24_hours(app: App | None, org: Org) -> Ruling:
     """A refresh token of the app lives for 24 hours at most, however much it is used."""
     assert app is not None
@@ -174,26 +257,33 @@ def refresh_tokens_expire_within_24_hours(app: App | None, org: Org) -> Ruling:
 
 
 def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
+    settings, policy = _refresh_token_policy(app)
+    if policy is None:
+        if app.kind == CONNECTED_APP and isinstance(settings[0], Absent):
+            return FALSE, [settings[0]._replace(default="infinite", since=_SINCE)]
+        of_publisher = _by_period(hours, app) if app.kind == CONNECTED_APP else None
+        return of_publisher or _cannot_tell(*settings)
+    kind, period, unit = policy
+    if kind == "zero":
+        return TRUE, settings
+    return _within(hours, kind in ("specific_lifetime", "specificlifetime"), period, unit), settings
+
+
+def _refresh_token_policy(app: App) -> tuple[list[Setting], tuple[str, str | None, str | None] | None]:
+    """Return the settings that say how long refresh tokens live, and kind, period and unit; None where they do not."""
     if app.kind == CONNECTED_APP:
-        return _refresh_tokens_of_connected_app(hours, app)
+        policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
+        if not isinstance(policy, Seen):
+            return [policy], None
+        match = _POLICY.fullmatch(str(policy.value).strip())
+        return [policy], ((match[1] or match[2]).lower(), match[3], match[4]) if match else ("", None, None)
     parts = [app.setting(f"{OAUTH_POLICIES}.{name}", OAUTH_POLICIES) for name in _POLICY_PARTS]
     if isinstance(parts[0], Absent):
-        return _cannot_tell(parts[0])
+        return parts[:1], None
     if any(isinstance(part, Unreadable) for part in parts):
-        return _cannot_tell(*parts)
+        return parts, None
     kind, period, unit = (str(part.value) if isinstance(part, Seen) else None for part in parts)
-    return _expires_within(hours, kind or "", period, unit), parts
-
-
-def _refresh_tokens_of_connected_app(hours: int, app: App) -> Ruling:
-    policy = app.setting("oauthPolicy.refreshTokenPolicy", "ConnectedApp")
-    if isinstance(policy, Absent):
-        return FALSE, [policy._replace(default="infinite", since=49)]
-    if isinstance(policy, Unreadable):
-        return _by_period(hours, app) or _cannot_tell(policy)
-    match = _POLICY.fullmatch(str(policy.value).strip())
-    kind, period, unit = (match[1] or match[2], match[3], match[4]) if match else ("", None, None)
-    return _expires_within(hours, kind, period, unit), [policy]
+    return parts, ((kind or "").lower(), period, unit)
 
 
 _PERIOD = "ConnectedApplication.RefreshTokenValidityPeriod"
@@ -217,12 +307,10 @@ def _by_period(hours: int, app: App) -> Ruling | None:
     return (TRUE, [by_use, period]) if number * _LONGEST_UNIT <= hours else None
 
 
-def _expires_within(hours: int, kind: str, period: str | None, unit: str | None) -> Truth:
-    if kind.lower() == "zero":
-        return TRUE
-    if kind.lower() not in ("specific_lifetime", "specificlifetime") or period is None or unit is None:
+def _within(hours: int, kind_counts: bool, period: str | None, unit: str | None) -> Truth:
+    if not kind_counts or period is None or unit is None or unit.lower() not in _HOURS:
         return FALSE
-    return truth(unit.lower() in _HOURS and 0 <= int(period) * _HOURS[unit.lower()] <= hours)
+    return truth(0 <= int(period) * _HOURS[unit.lower()] <= hours)
 
 
 def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
@@ -358,10 +446,15 @@ PREDICATES: dict[str, Predicate] = {
     for predicate in (
         certificate_has_not_expired,
         scopes_are_allowed,
+        custom_attributes_are_allowed,
+        callback_urls_are_exact,
+        callback_urls_have_custom_schemes,
+        single_logout_urls_use_https,
         an_app_signs_users_on,
         every_such_app_has_single_logout,
         refresh_tokens_expire_within_90_days,
         refresh_tokens_expire_within_24_hours,
+        unused_refresh_tokens_expire_within_30_days,
         every_authorised_app_is_installed,
         holders_of_api_enabled_are_allowed,
         holders_of_approve_uninstalled_are_allowed,
@@ -373,14 +466,21 @@ PREDICATES: dict[str, Predicate] = {
 }
 """What a control can name."""
 
+_BOTH = (CONNECTED_APP, EXTERNAL_CLIENT_APP)
+
 OF_ONE_APP = {
-    certificate_has_not_expired.__name__: (CONNECTED_APP,),
+    custom_attributes_are_allowed.__name__: (EXTERNAL_CLIENT_APP,),
     **{
-        predicate.__name__: (CONNECTED_APP, EXTERNAL_CLIENT_APP)
+        predicate.__name__: _BOTH
         for predicate in (
+            certificate_has_not_expired,
             scopes_are_allowed,
+            callback_urls_are_exact,
+            callback_urls_have_custom_schemes,
+            single_logout_urls_use_https,
             refresh_tokens_expire_within_90_days,
             refresh_tokens_expire_within_24_hours,
+            unused_refresh_tokens_expire_within_30_days,
         )
     },
 }

@@ -11,6 +11,9 @@ FRAMEWORKS = {
     "core": "the four controls of the Security Health Review that this project began with",
     "shr": "Salesforce's Security Health Review",
     "sbs": "the Security Benchmark for Salesforce",
+    "partner": "what Salesforce demands of apps that partners provide to several customers",
+    "analogy": "what the page of the same control for the other kind of app asks for",
+    "rfc9700": "the IETF's best current practice for OAuth 2.0 security (RFC 9700)",
     "own": "the project's own controls",
 }
 

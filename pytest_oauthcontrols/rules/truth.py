@@ -40,6 +40,12 @@ def untold(by_hand: bool) -> Truth:
     return BY_HAND if by_hand else UNKNOWN
 
 
+def least(truths: Collection[Truth]) -> Truth:
+    """Return whether all of several hold; a default that stands in beside what only a person can see is not enough."""
+    worst = min(truths)
+    return UNKNOWN if worst == TRUE_BY_DEFAULT and BY_HAND in truths else worst
+
+
 def greatest(truths: Collection[Truth]) -> Truth:
     """Return whether one of several holds; a person has to look only where nothing else is in the way."""
     best = max(truths)

@@ -78,11 +78,6 @@ class _Files:
 
     def add(self, file: MetadataFile, component: Component) -> None:
         """Add what a file describes."""
-        if component.secret_line is not None:
-            self.notes.append(
-                f"{file.path}:{component.secret_line}: a consumer secret is kept in this file;"
-                " take it out and have a new one made"
-            )
         known = component.type
         if known.subject == ORG:
             self.org[known.name].append(component)
@@ -285,7 +280,17 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         readable=own_type in read or (kind != CONNECTED_APP and bool(found.components)),
     )
     settings.update(derive(app))
+    settings["consumer_secret_committed"] = _committed_secret(found, source)
     return app
+
+
+def _committed_secret(found: _Found, source: str) -> Seen:
+    """Return whether any file of an app, deployed or not, holds a consumer secret; of the secret only where it is."""
+    for components in found.components.values():
+        for one in components:
+            if one.secret_line is not None:
+                return Seen("consumer_secret_committed", True, one.path, one.secret_line, "a consumer secret")
+    return Seen("consumer_secret_committed", False, source, None, "no consumer secret in any file of the app")
 
 
 SAID = {"declared": "the configuration", "inventory": "the configuration"}

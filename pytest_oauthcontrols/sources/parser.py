@@ -85,7 +85,7 @@ class Component:
     parent_line: int | None = None
     """Line that names the app."""
     secret_line: int | None = None
-    """Line of a consumer secret that was left in the file; the secret itself is never kept."""
+    """Line of a consumer secret that was left in the file, and not of a placeholder; the secret is never kept."""
 
 
 def is_metadata(name: str) -> bool:
@@ -117,7 +117,7 @@ class _Known(NamedTuple):
     convert: Callable[[str], Value] | None
     """Makes the setting's value of the element's text, or raises `ValueError`; None for what is no single value."""
     type: str
-    """Type of the setting; empty for the element that names the app, and for a secret."""
+    """Type of the setting; empty for the element that names the app."""
     children: dict[str, _Known]
 
 
@@ -125,8 +125,10 @@ def _table(known: MetadataType) -> dict[str, _Known]:
     """Return what to do with each element of a type, by its tag: one look-up for each element of each file."""
     table: dict[str, _Known] = {}
     fields: dict[str, Field | None] = {
+        # A secret is noticed wherever somebody has put one.
+        **dict.fromkeys(("consumerSecret", "oauthConfig.consumerSecret"), Field("secret")),
         **known.fields,
-        **dict.fromkeys(("consumerSecret", "oauthConfig.consumerSecret", known.parent)),
+        known.parent: None,
     }
     for path, spec in sorted(fields.items()):
         *parents, last = path.split(".")
@@ -282,12 +284,25 @@ def _collect_special(element: etree._Element, known: _Known, component: Componen
         else:
             # A certificate is public, but nobody wants to read it in a report.
             _put(settings, Seen(name, text, path, line, "a certificate"))
-    elif text and name == "consumerSecret":
-        component.secret_line = line
+    elif type_ == "secret":
+        if text and not is_placeholder(text):
+            component.secret_line = line
     elif text:
         if component.parent not in (None, text):
             raise UnreadableFile(f"{path}:{line}: names a second app, {text} after {component.parent}")
         component.parent, component.parent_line = text, line
+
+
+_PLACEHOLDER = re.compile(
+    r"[*x]+|\W*_*(?:redacted|masked|hidden|removed|placeholder)_*\W*"
+    r"|__\w+__|\$\{[^{}]+\}|\{\{[^{}]+\}\}|%[^%]+%|<[^<>]+>",
+    re.IGNORECASE,
+)
+
+
+def is_placeholder(text: str) -> bool:
+    """Tell whether a text stands in for a secret that was masked, or that is put in when the file is deployed."""
+    return _PLACEHOLDER.fullmatch(text) is not None
 
 
 def _put(settings: dict[str, Seen | Unreadable], seen: Seen) -> None:
