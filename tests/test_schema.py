@@ -227,6 +227,8 @@ VALUES: dict[str, list[Any]] = {
     "risk factor": list(CATALOGUE.factors),
     "[condition](6-extending.md#conditions)": [CONDITION],
     "list of texts": [[], ["A"], ["A", "two words"]],
+    "list of usernames": [[], ["jane@acme.example"]],
+    "mapping": [{}, {"api_enabled": []}],
     "list of OAuth scopes": [[], ["Api"], ["offlineaccess", "WEB"], ["Apis"]],
     "list of paths": [[]],
     "list of ids, shell patterns for ids, and frameworks": [[], ["core", "*-pkce"], ["acme-rule"], ["[ab]*", "cor"]],
