@@ -31,6 +31,9 @@ from .support.editors import schema_accepts
 from .support.orgs import TAKEN_AT, demo_files
 from .support.salesforce import Emulator, FakeOrg
 
+# Each page is followed from its beginning.
+pytestmark = pytest.mark.slow
+
 JOBS = (".github/", ".gitlab-ci.yml")
 """Where CI jobs stand."""
 REPORTS = re.compile(r"--(?:sf-(?:json|report|sarif|csv|markdown)|html|junitxml)=(.+)")
@@ -166,6 +169,7 @@ def test_page_can_be_followed(reader: Reader, page: Path) -> None:
     assert not reader.untried
 
 
+@pytest.mark.network
 @pytest.mark.skipif(sys.platform == "win32", reason="the lines are for other shells")
 @pytest.mark.parametrize(
     "line",

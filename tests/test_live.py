@@ -137,6 +137,7 @@ def test_the_number_of_calls_does_not_grow_with_the_apps(
     ]
 
 
+@pytest.mark.slow
 def test_ten_thousand_apps_take_ten_calls(monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
     """As many apps as a retrieve can hold are read with ten calls; what did not fit into them is not called read."""
     fake = salesforce.add(many_apps(9_990))
@@ -210,6 +211,7 @@ def test_mobile_policies_are_those_of_the_record(
     assert tuple(results["connected_app", "Field_Crew", control]["verdict"] for control in controls) == verdicts
 
 
+@pytest.mark.slow
 def test_records_belong_to_apps_by_their_ids(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -233,6 +235,7 @@ def test_records_belong_to_apps_by_their_ids(
         assert "are called Field Crew" in row["message"]
 
 
+@pytest.mark.slow
 def test_installed_apps_that_no_metadata_shows_are_left_to_a_person(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -334,6 +337,7 @@ def test_privileges_of_the_run_as_user(
     assert {one["setting"]: one["value"] for one in row["evidence"]}["RunAsUser.Permissions"] == evidence
 
 
+@pytest.mark.slow
 def test_a_great_many_run_as_users_are_asked_for_in_part(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -354,6 +358,7 @@ def test_a_great_many_run_as_users_are_asked_for_in_part(
     assert "brien.299" not in query
 
 
+@pytest.mark.slow
 def test_an_external_client_app_without_its_oauth_settings_is_not_called_one_without_oauth(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -371,6 +376,7 @@ def test_an_external_client_app_without_its_oauth_settings_is_not_called_one_wit
     assert results["external_client_app", "Analytics_Hub", "eca-pkce"]["verdict"] == "not_applicable"
 
 
+@pytest.mark.slow
 def test_packages_of_installed_apps_are_listed_as_manual(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -381,6 +387,7 @@ def test_packages_of_installed_apps_are_listed_as_manual(
     assert {control: row["verdict"] for control, row in of_app.items()} == {"readable": "manual"}
 
 
+@pytest.mark.slow
 def test_an_org_says_where_it_was_read(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:

@@ -144,6 +144,7 @@ def test_decisions_of_one_org(pytester: pytest.Pytester) -> None:
     assert alone.document["review"] == []
 
 
+@pytest.mark.slow
 def test_distributed_run_decides_alike(pytester: pytest.Pytester) -> None:
     """With -n 2 waivers, attestations, gate, context and baseline lead to the same outcomes and the same results."""
     apps = dict.fromkeys(("Price_Feed", "Late_Feed", "Stock_Sync"), app())

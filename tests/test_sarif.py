@@ -29,7 +29,7 @@ from .support.catalogue import CATALOGUE
 from .support.configurations import ACCEPTED, configure
 from .support.metadata_files import PKCE, app, child, written, xml, zipped
 from .support.orgs import ORG_ID, demo_files, kept
-from .support.runs import folder
+from .support.runs import WORKERS, folder
 from .support.salesforce import Emulator, FakeOrg
 
 # The package that has the schema wants a newer Python than the oldest that is supported.
@@ -161,7 +161,8 @@ DECIDED_BY = {
 """What stands in the line that a finding is shown at; where an element is absent, the one that it would stand in."""
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", WORKERS)
 def test_right_line_of_the_right_file(pytester: pytest.Pytester, project: Path, workers: str) -> None:
     """A finding is shown at the element that decides, in the file of its app; a file without it is shown from its top.
 
@@ -366,6 +367,7 @@ def test_archives_and_snapshots_are_shown_as_files(pytester: pytest.Pytester) ->
     assert again["properties"]["line"] == found["properties"]["line"]
 
 
+@pytest.mark.slow
 def test_live_org(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
     """Findings of a live org have logical locations, and the name of no file of the repository."""
     org = salesforce.add(FakeOrg(files={**demo_files(), "connectedApps/Broken.connectedApp": b"<ConnectedApp"}))
@@ -399,6 +401,7 @@ def test_apps_that_cannot_be_read(pytester: pytest.Pytester) -> None:
 # What is the same from run to run
 
 
+@pytest.mark.slow
 def test_fingerprints_are_stable(pytester: pytest.Pytester, project: Path) -> None:
     """Moved lines, files and folders change no fingerprint; another name of the app, or another org, changes all."""
     configured = "orgs:\n  uat:\n    source: {}\n"
@@ -417,6 +420,7 @@ def test_fingerprints_are_stable(pytester: pytest.Pytester, project: Path) -> No
     assert fingerprints(other).keys() == fingerprints(before).keys()
 
 
+@pytest.mark.slow
 def test_fingerprints_go_by_the_id_of_the_org(pytester: pytest.Pytester) -> None:
     """An org keeps its fingerprints under another name, with the id in its long form or the short one."""
     kept(pytester, {"Feed": app()}, org_id=ORG_ID)
@@ -484,6 +488,7 @@ def test_gate_and_baseline_suppress_nothing(pytester: pytest.Pytester) -> None:
 # What a reader has to know of the run
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_says_so(pytester: pytest.Pytester, project: Path) -> None:
     """A run that stopped before its last case was not successful, so that nobody takes its findings for all of them."""
     whole = run(pytester, orgs=["./force-app"])["invocations"][0]
@@ -614,6 +619,7 @@ def large() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_more_findings_than_github_takes(large: dict[str, Any]) -> None:
     """Of more results than are taken the least severe are left out, those that fail nothing first, and it is said."""
     document = deepcopy(large)
@@ -628,6 +634,7 @@ def test_more_findings_than_github_takes(large: dict[str, Any]) -> None:
     assert len(gzip.compress(content)) < 10 * 1024 * 1024
 
 
+@pytest.mark.slow
 def test_as_many_findings_as_github_takes(large: dict[str, Any]) -> None:
     """As many as are taken are all there."""
     document = {**large, "results": large["results"][: sarif.MAX_RESULTS]}

@@ -413,6 +413,7 @@ def _holders(value: Any) -> Iterator[Any]:
             yield from _holders(part)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(configuration=CONFIGURATIONS)
 def test_right_configurations(loader_accepts: Callable[[str], bool], configuration: dict[str, Any]) -> None:
@@ -422,6 +423,7 @@ def test_right_configurations(loader_accepts: Callable[[str], bool], configurati
     assert schema_accepts(text)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=500)
 @given(configuration=broken())
 def test_broken_configurations(loader_accepts: Callable[[str], bool], configuration: dict[str, Any]) -> None:
