@@ -245,6 +245,7 @@ def test_page_asks_for_nothing(decided: Run) -> None:
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|innerHTML|eval\(", decided[0].read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_page_is_the_same_every_time(decided: Run) -> None:
     """The page is made of the results alone."""
     first, second = (encode(decided[1], load()) for _ in range(2))

@@ -250,6 +250,7 @@ def test_installed_apps_that_no_metadata_shows_are_left_to_a_person(
     assert results[None, None, "org-single-logout"]["verdict"] != "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tokens", "verdict", "says"),
     [

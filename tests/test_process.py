@@ -72,7 +72,7 @@ def test_stop_at_the_first_failure_passes_over_accepted_findings(pytester: pytes
 
 
 @pytest.mark.usefixtures("_price_feed")
-@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+@pytest.mark.parametrize("workers", ["-n0", pytest.param("-n1", marks=pytest.mark.slow)])
 def test_runxfail_takes_acceptance_away(pytester: pytest.Pytester, workers: str) -> None:
     """With --runxfail waived findings and those below the gate fail, in all reports, and the exit code is 1."""
     accepted = assess(pytester, *CHOSEN, "--sf-fail-on=high", workers)

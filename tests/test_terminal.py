@@ -278,6 +278,7 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
         assert why in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("-n2",), ("-k", "pkce"), ("--continue-on-collection-errors",)])
 def test_run_that_ends_as_it_should_is_not_called_partial(
     pytester: pytest.Pytester, arguments: tuple[str, ...]
