@@ -53,6 +53,9 @@ from .support.salesforce import (
     rest_error,
 )
 
+# Each fault is met by a whole run.
+pytestmark = pytest.mark.slow
+
 ACME = "acme.my.salesforce.com"
 WRONG_SECRET = "planted-wrong-3f61"  # noqa: S105  (stands in for what a user gets wrong)
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhY21lIn0.UGxhbnRlZA"

@@ -279,7 +279,7 @@ def test_it_is_no_longer_than_github_takes() -> None:
 # The summary of a step
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_summary_is_added_to_that_of_the_step(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
