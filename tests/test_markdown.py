@@ -22,6 +22,7 @@ from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import app
 from .support.orgs import kept
 from .support.results import complete
+from .support.runs import WORKERS
 
 CATALOGUE = load()
 

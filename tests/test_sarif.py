@@ -30,7 +30,7 @@ from .support.configurations import ACCEPTED, configure
 from .support.metadata_files import PKCE, app, child, written, xml, zipped
 from .support.orgs import ORG_ID, demo_files, kept
 from .support.results import complete
-from .support.runs import folder
+from .support.runs import WORKERS, folder
 from .support.salesforce import Emulator, FakeOrg
 
 # The package that has the schema wants a newer Python than the oldest that is supported.
