@@ -280,7 +280,7 @@ def test_first_screen_says_what_was_read(opened: Open, decided: Run) -> None:
     assert facts["SHA-256 of what was read"] == org["sha256"]
     assert facts["SHA-256 of the catalogue"] == decided[1]["catalogue"]["sha256"]
     assert facts["Tool"] == f"pytest-oauthcontrols {decided[1]['tool']['version']}"
-    assert facts["Catalogue"] == f"{decided[1]['catalogue']['version']}, 65 controls"
+    assert facts["Catalogue"] == f"{decided[1]['catalogue']['version']}, 78 controls"
     assert facts["Apps"] == "12 (8 connected, 4 external client)"
     assert {facts[name] for name in ("Kind of org", "Read by")} == {"not known: files do not tell"}
     box = page.get_by_text("SHA-256 of the catalogue").bounding_box()

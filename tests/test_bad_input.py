@@ -646,7 +646,7 @@ CONFIGURATIONS = {
         "'purpose' stands here a second time",
     ),
     "duplicate section": ("apps: []\n\napps: []\n", "3", "'apps' stands here a second time"),
-    "nothing said": ("apps:\n\n- app: Stock_*\n", "3", "says nothing of the app"),
+    "nothing said": ("apps:\n\n- app: Stock_*\n", "3", "says nothing about the app"),
     "no pattern": ("apps:\n- purpose: iot\n", "2", "'app' is missing"),
     "apps that are no list": ("\napps:\n  Stock_Sync: public\n", "2", "'apps' must be a list of mappings"),
     "not YAML": ("apps: [\n", "2", "not YAML"),

@@ -754,7 +754,7 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
     ]
     assert document["schema"] == 1
     assert document["tool"]["name"] == "pytest-oauthcontrols"
-    assert document["catalogue"]["controls"] == 65
+    assert document["catalogue"]["controls"] == 78
     (read,) = document["orgs"]
     assert (read["name"], read["source"], read["apps"], read["org_id"], read["api_calls"]) == (
         "force-app",

@@ -70,7 +70,7 @@ def test_own_control(pytester: pytest.Pytester, workers: str) -> None:
     assert (row["severity"], row["score"], row["message"]) == ("critical", 9.3, "The client credentials flow is on.")
     assert row["evidence"][0]["line"] == 3
     assert ran.document["catalogue"]["own"] == {ID: f"controls/{ID}.yaml:2"}
-    assert ran.document["catalogue"]["controls"] == 66
+    assert ran.document["catalogue"]["controls"] == 79
 
 
 @pytest.mark.usefixtures("_orgs")
@@ -223,7 +223,7 @@ def test_selection(
     left_out = ran.document["catalogue"]["left_out"]
     assert not left_out.keys() & controls
     assert {"eca-pkce", "org-idp-mfa"} <= left_out.keys()
-    assert f"left out: {len(left_out)} of 65 controls" in ran.lines
+    assert f"left out: {len(left_out)} of 78 controls" in ran.lines
     for name in ("page.html", "out.md"):
         assert "left out" in (pytester.path / name).read_text("utf-8")
 
@@ -313,7 +313,7 @@ def test_plugins_change_controls(pytester: pytest.Pytester, workers: str) -> Non
     controls = {case.row["control"] for case in ran.cases.values()}
     assert ID in controls
     assert "ca-id-token" not in controls
-    assert ran.document["catalogue"]["controls"] == 65
+    assert ran.document["catalogue"]["controls"] == 78
     assert ran.document["catalogue"]["overridden"] == {"ca-pkce": "changed by a plugin"}
 
 
@@ -392,7 +392,7 @@ def test_controls_are_listed_as_the_project_has_them(pytester: pytest.Pytester) 
     write(pytester)
     configure(pytester, controls=[f"controls/{ID}.yaml"], overrides=[OVERRIDE])
     lines = pytester.runpytest("--sf-controls", "--sf-ignore=sbs").outlines
-    assert "catalogue 2026.11: 66 controls" in lines
+    assert "catalogue 2026.12: 79 controls" in lines
     assert f"  stated at controls/{ID}.yaml:2" in lines
     assert any(line.startswith("  rated medium instead of critical") for line in lines)
     assert lines.count("  left out by --sf-ignore: sbs") == 10
@@ -408,5 +408,5 @@ def test_pytest_html_says_what_is_left_out(pytester: pytest.Pytester) -> None:
     arguments = ("--sf-select=core,ca-pkce", "--html=report.html", "--self-contained-html")
     pytester.runpytest("--sf-org=./uat.json", *arguments)
     text = (pytester.path / "report.html").read_text("utf-8")
-    assert "left out: 60 of 65 controls" in text
+    assert "left out: 73 of 78 controls" in text
     assert "overridden: ca-pkce: rated medium instead of critical" in text

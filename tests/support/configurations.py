@@ -32,7 +32,7 @@ BAD: list[tuple[str, str]] = [
     ("apps:\n- app: A\n  allowed_scopes: [1]  # here\n", "'allowed_scopes' must be a list of texts"),
     ("apps:\n- app: A\n  allowed_scopes:  # here\n", "'allowed_scopes' must be a list of texts"),
     ("apps:\n- app: A\n  allowed_scopes: [Opened]  # here\n", "there is no scope 'Opened'; did you mean 'OpenID'?"),
-    ("apps:\n- app: A  # here\n", "says nothing of the app"),
+    ("apps:\n- app: A  # here\n", "says nothing about the app"),
     ("apps:\n- purpose: iot  # here\n", "'app' is missing"),
     ("apps:\n- app: 7  # here\n  purpose: iot\n", "'app' must be a text"),
     ("apps:\n- app: ''  # here\n  purpose: iot\n", "'app' must be a text"),
