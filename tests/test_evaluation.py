@@ -101,7 +101,8 @@ def rule(decided_by: str, subject: str = CONNECTED_APP) -> Control:
     text = (
         f"id: made\nname: A control of the tests\npage: made\napplies_to: [{subject}]\nrecommended: As it should be.\n"
         "cvss: {severity: high, range: [7.0, 8.9], basis: page}\nassessed: automatically\n"
-        "overview: It does.\nthreat: Something happens.\nimpact: It does.\nguidance: Look.\nremediation: Change it.\nmay_break: Something.\n"
+        "overview: It does.\nthreat: Something happens.\nimpact: It does.\nguidance: Look.\n"
+        "remediation: Change it.\nmay_break: Something.\n"
         f"decided_by:\n{decided_by}"
     )
     return parse_control(text, "controls/made.yaml")
@@ -1134,7 +1135,7 @@ SAML_WITHOUT = connected_with(samlConfig__entityUrl="urn:a")
 NO_SIGN_ON = connected_with(oauthConfig__scopes="Api")
 UNTOLD = connected_with(oauthConfig__callbackUrl="https://a.example/in")
 TORN = {CA: "<oauthConfig>"}
-EXTERNAL = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "OpenID"})}
+EXTERNAL = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "OpenID, RefreshToken"})}
 EXTERNAL_WITH = {**EXTERNAL, OAUTH_POLICIES: xml({"singleLogoutUrl": "https://a.example/out"})}
 EXTERNAL_API = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "Api"})}
 
@@ -1156,7 +1157,11 @@ EXTERNAL_API = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "Api"})}
         ([NO_SIGN_ON, TORN], UNVERIFIABLE, ["App2"]),
         ([SIGNS_ON_WITHOUT, UNTOLD], FAIL, ["App1: single logout URL = none"]),
         ([SIGNS_ON_WITHOUT, TORN], FAIL, ["App1: single logout URL = none"]),
-        ([{ECA: "", OAUTH: xml({"commaSeparatedOauthScopes": "OpenID"})}], UNVERIFIABLE, ["App1: single logout URL"]),
+        (
+            [{ECA: "", OAUTH: xml({"commaSeparatedOauthScopes": "OpenID, RefreshToken"})}],
+            UNVERIFIABLE,
+            ["App1: single logout URL"],
+        ),
         ([{**EXTERNAL_API, SAML_POLICIES: "<singleLogoutUrl>"}], UNVERIFIABLE, ["App1"]),
         ([{ECA: "", SAML_POLICIES: "<singleLogoutUrl>"}], UNVERIFIABLE, ["App1"]),
     ],
@@ -1176,7 +1181,7 @@ BASE: dict[str, dict[str, dict[str, str]]] = {
     CONNECTED_APP: {
         CA: {
             "label": "Salesforce CLI",
-            "oauthConfig.scopes": "OpenID",
+            "oauthConfig.scopes": "OpenID, RefreshToken",
             "profileName": "Sync Users",
             "samlConfig.entityUrl": "urn:sync",
             "sessionPolicy.sessionTimeout": "10",
@@ -1186,7 +1191,7 @@ BASE: dict[str, dict[str, dict[str, str]]] = {
     EXTERNAL_CLIENT_APP: {
         ECA: {},
         GLOBAL_OAUTH: {"idTokenConfig.idTokenAudience": "urn:sync"},
-        OAUTH: {"commaSeparatedOauthScopes": "OpenID"},
+        OAUTH: {"commaSeparatedOauthScopes": "OpenID, RefreshToken"},
         OAUTH_POLICIES: {"clientCredentialsFlowUser": "sync@tests.example"},
         "ExtlClntAppMobileSettings": {},
         "ExtlClntAppPushConfigurablePolicies": {},
