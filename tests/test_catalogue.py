@@ -358,6 +358,20 @@ BAD: dict[str, tuple[tuple[str, str], str]] = {
         ),
         "'low_risk_needs' is missing",
     ),
+    # Dates
+    "deadline that is no day": (
+        ("threat:", "deadlines: [{date: soon, what: It ends., source: 'https://x'}] # here\nthreat:"),
+        "'date' must be a day such as 2027-03-31",
+    ),
+    "deadline without a source": (
+        ("threat:", "deadlines: [{date: 2027-06-01, what: It ends.}] # here\nthreat:"),
+        "'source' is missing",
+    ),
+    "deadline from hearsay": (
+        ("threat:", "deadlines: [{date: 2027-06-01, what: It ends., source: a blog}] # here\nthreat:"),
+        "'source' must be a URL that begins with https://",
+    ),
+    "framework that there is not": (("threat:", "framework: rfc # here\nthreat:"), "did you mean"),
     # Score
     "score that is a list": (
         instead("cvss: {severity: high, range: [7.0, 8.9], basis: page}", "cvss: [7.0, 8.9]"),

@@ -122,7 +122,7 @@ def test_a_declared_client_type_goes_before_what_callback_urls_suggest(
     declared = app.settings["client_type"]
     assert isinstance(declared, Seen)
     assert (declared.value, declared.source, declared.line) == (client_type, FILE_NAME, 3)
-    assert declared.shown == f"{client_type}: declared in the configuration"
+    assert declared.shown == f"{client_type} (declared in the configuration)"
 
 
 def test_without_a_configuration_nothing_is_said() -> None:
@@ -243,7 +243,7 @@ def test_a_later_pattern_leaves_alone_what_it_does_not_say(tmp_path: Path) -> No
 
 def test_a_pattern_that_matches_nothing_is_noted(tmp_path: Path) -> None:
     """Each pattern without an app is noted with file and line, after what the reading noted; others are not."""
-    apps: dict[str, dict[str, Any]] = {**APPS, "Old": {CA: "<consumerSecret>invented</consumerSecret>"}}
+    apps: dict[str, dict[str, Any]] = {**APPS, "Old": {"UserProvisioningConfig": ""}}
     org = configured(
         tmp_path,
         """apps:
@@ -261,7 +261,7 @@ inventory:
         apps,
     )
     reading, *notes = org.notes
-    assert "consumer secret" in reading
+    assert "of which no file was found" in reading
     assert notes == [f"{FILE_NAME}:4: no app is called 'Nightly_*'", f"{FILE_NAME}:10: no app is called 'Vault'"]
 
 

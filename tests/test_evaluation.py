@@ -101,7 +101,8 @@ def rule(decided_by: str, subject: str = CONNECTED_APP) -> Control:
     text = (
         f"id: made\nname: A control of the tests\npage: made\napplies_to: [{subject}]\nrecommended: As it should be.\n"
         "cvss: {severity: high, range: [7.0, 8.9], basis: page}\nassessed: automatically\n"
-        "threat: Something happens.\nremediation: Change it.\nmay_break: Something.\n"
+        "overview: It does.\nthreat: Something happens.\nimpact: It does.\nguidance: Look.\n"
+        "remediation: Change it.\nmay_break: Something.\n"
         f"decided_by:\n{decided_by}"
     )
     return parse_control(text, "controls/made.yaml")
@@ -137,8 +138,8 @@ PKCE = "oauthConfig.isPkceRequired: true"
 SECRET = "oauthConfig.isSecretRequiredForRefreshToken: true"  # noqa: S105  (a setting)
 """Its documented default, true, is what is required; in API versions from 51.0."""
 DEVICE = "oauthConfig.isDeviceFlowEnabled: false"
-"""No API before 68.0 shows it, and no default is documented."""
-BINDING = "oauthConfig.isIpBindingEnabled: true"
+"""Only API 68.0 and later shows it, and no default is documented."""
+BINDING = "oauthConfig.isDPopEnabled: true"
 """In API versions from 68.0; no default is documented."""
 EXTERNAL_PKCE = f"{GLOBAL_OAUTH}.isPkceRequired: true"
 EXTERNAL_FLOW = f"{GLOBAL_OAUTH}.isClientCredentialsFlowEnabled: false"
@@ -150,7 +151,7 @@ ABSENT: dict[str, tuple[str, Said, Verdict, list[str]]] = {
         BINDING,
         connected() | {"live": 68.0},
         UNVERIFIABLE,
-        ["oauthConfig.isIpBindingEnabled is absent", "no default is documented"],
+        ["oauthConfig.isDPopEnabled is absent", "no default is documented"],
     ),
     "live, older version, insecure default": (
         PKCE,
@@ -166,7 +167,7 @@ ABSENT: dict[str, tuple[str, Said, Verdict, list[str]]] = {
     ),
     "live, older version, seen as required": (PKCE, connected(isPkceRequired="true") | {"live": 58.0}, PASS, []),
     "live, older version, seen otherwise": (PKCE, connected(isPkceRequired="false") | {"live": 58.0}, FAIL, []),
-    "live, older version, no API shows it": (DEVICE, connected() | {"live": 67.0}, MANUAL, ["No API before 68.0"]),
+    "live, older version, no API shows it": (DEVICE, connected() | {"live": 67.0}, MANUAL, ["Only API 68.0 and later"]),
     "file, insecure default": (
         PKCE,
         connected(),
@@ -193,9 +194,9 @@ ABSENT: dict[str, tuple[str, Said, Verdict, list[str]]] = {
         BINDING,
         connected(),
         UNVERIFIABLE,
-        [f"oauthConfig.isIpBindingEnabled is absent from {CA_FILE}", "no default is documented"],
+        [f"oauthConfig.isDPopEnabled is absent from {CA_FILE}", "no default is documented"],
     ),
-    "file, no API before shows it": (DEVICE, connected(), MANUAL, ["No API before 68.0"]),
+    "file, no API before shows it": (DEVICE, connected(), MANUAL, ["Only API 68.0 and later"]),
     "file, parent element missing, insecure default": (
         "oauthPolicy.isTokenExchangeFlowEnabled: true",
         connected(),
@@ -321,8 +322,8 @@ REAL: list[tuple[str, Said, Verdict, str]] = [
     ("ca-code-credentials", connected() | {"live": 56.0}, UNVERIFIABLE, "API version 56.0"),
     ("ca-client-credentials", connected(), UNVERIFIABLE, "documented default, false, would do"),
     ("ca-client-credentials", connected() | {"live": 56.0}, PASS, "Configured as recommended."),
-    ("ca-device-flow", connected(), MANUAL, "No API before 68.0"),
-    ("ca-device-flow", connected() | {"live": 67.0}, MANUAL, "No API before 68.0"),
+    ("ca-device-flow", connected(), MANUAL, "Only API 68.0 and later"),
+    ("ca-device-flow", connected() | {"live": 67.0}, MANUAL, "Only API 68.0 and later"),
     ("ca-device-flow", connected(isDeviceFlowEnabled="false"), PASS, "Configured as recommended."),
     ("ca-token-exchange", connected(), NOT_APPLICABLE, "not enabled"),
     ("ca-token-exchange", connected(isTokenExchangeEnabled="true"), UNVERIFIABLE, "isSecretRequiredForTokenExchange"),
@@ -369,7 +370,7 @@ def test_an_absent_element_and_a_published_control(control_id: str, said: Said, 
 
 OTHER_VALUES = "<samlSigningAlgoType>SHA1</samlSigningAlgoType><samlSigningAlgoType>SHA256</samlSigningAlgoType>"
 
-FLAG = "oauthConfig.isIpBindingEnabled"
+FLAG = "oauthConfig.isDPopEnabled"
 ALGORITHM = "samlConfig.samlSigningAlgoType"
 TIMEOUT = "sessionPolicy.sessionTimeout"
 SCOPES = f"{OAUTH}.commaSeparatedOauthScopes"
@@ -540,7 +541,7 @@ LEFT = {
 RIGHT = {
     "F": "oauthConfig.isClientCredentialEnabled: false",
     "f": "oauthConfig.isRefreshTokenRotationEnabled: true",
-    "?": "oauthConfig.isIpBindingEnabled: true",
+    "?": "oauthConfig.isPKImTLSEnabled: true",
     "t": "oauthConfig.isTokenExchangeEnabled: false",
     "T": "oauthConfig.isIntrospectAllTokens: true",
 }
@@ -741,7 +742,7 @@ def test_a_message_never_recommends_a_default_that_would_not_do() -> None:
     """Of a default that is not what is required nobody is told that it would do."""
     finding = judge(requiring(any_of(LEFT["f"], RIGHT["?"])), FLAGS)
     assert finding.verdict is UNVERIFIABLE
-    assert "isIpBindingEnabled is absent" in finding.message
+    assert "isPKImTLSEnabled is absent" in finding.message
     assert "would do" not in finding.message
 
 
@@ -896,7 +897,7 @@ def test_an_unreadable_app_of_a_package_is_left_to_a_person(state: str, readable
 
 
 def certificate(not_after: datetime) -> x509.Certificate:
-    """Return a certificate that is valid until then."""
+    """Return a certificate that valid until then."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests.example")])
     return (
@@ -936,10 +937,10 @@ def shown_of(finding: Finding, name: str) -> str:
 @pytest.mark.parametrize(
     ("not_after", "verdict", "says"),
     [
-        (datetime(2030, 1, 1, tzinfo=timezone.utc), PASS, "is valid until 2030-01-01"),
-        (datetime(2026, 11, 21, tzinfo=timezone.utc), PASS, "is valid until 2026-11-21"),
-        (datetime(2026, 11, 20, 23, 59, 59, tzinfo=timezone.utc), PASS, "is valid until 2026-11-20"),
-        (datetime(2026, 11, 20, 0, 0, 1, tzinfo=timezone.utc), PASS, "is valid until 2026-11-20"),
+        (datetime(2030, 1, 1, tzinfo=timezone.utc), PASS, "valid until 2030-01-01"),
+        (datetime(2026, 11, 21, tzinfo=timezone.utc), PASS, "valid until 2026-11-21"),
+        (datetime(2026, 11, 20, 23, 59, 59, tzinfo=timezone.utc), PASS, "valid until 2026-11-20"),
+        (datetime(2026, 11, 20, 0, 0, 1, tzinfo=timezone.utc), PASS, "valid until 2026-11-20"),
         (datetime(2026, 11, 19, 23, 59, 59, tzinfo=timezone.utc), FAIL, "expired on 2026-11-19"),
         (datetime(2021, 1, 1, tzinfo=timezone.utc), FAIL, "expired on 2021-01-01"),
     ],
@@ -1134,7 +1135,7 @@ SAML_WITHOUT = connected_with(samlConfig__entityUrl="urn:a")
 NO_SIGN_ON = connected_with(oauthConfig__scopes="Api")
 UNTOLD = connected_with(oauthConfig__callbackUrl="https://a.example/in")
 TORN = {CA: "<oauthConfig>"}
-EXTERNAL = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "OpenID"})}
+EXTERNAL = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "OpenID, RefreshToken"})}
 EXTERNAL_WITH = {**EXTERNAL, OAUTH_POLICIES: xml({"singleLogoutUrl": "https://a.example/out"})}
 EXTERNAL_API = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "Api"})}
 
@@ -1156,7 +1157,11 @@ EXTERNAL_API = {**external(), OAUTH: xml({"commaSeparatedOauthScopes": "Api"})}
         ([NO_SIGN_ON, TORN], UNVERIFIABLE, ["App2"]),
         ([SIGNS_ON_WITHOUT, UNTOLD], FAIL, ["App1: single logout URL = none"]),
         ([SIGNS_ON_WITHOUT, TORN], FAIL, ["App1: single logout URL = none"]),
-        ([{ECA: "", OAUTH: xml({"commaSeparatedOauthScopes": "OpenID"})}], UNVERIFIABLE, ["App1: single logout URL"]),
+        (
+            [{ECA: "", OAUTH: xml({"commaSeparatedOauthScopes": "OpenID, RefreshToken"})}],
+            UNVERIFIABLE,
+            ["App1: single logout URL"],
+        ),
         ([{**EXTERNAL_API, SAML_POLICIES: "<singleLogoutUrl>"}], UNVERIFIABLE, ["App1"]),
         ([{ECA: "", SAML_POLICIES: "<singleLogoutUrl>"}], UNVERIFIABLE, ["App1"]),
     ],
@@ -1176,7 +1181,7 @@ BASE: dict[str, dict[str, dict[str, str]]] = {
     CONNECTED_APP: {
         CA: {
             "label": "Salesforce CLI",
-            "oauthConfig.scopes": "OpenID",
+            "oauthConfig.scopes": "OpenID, RefreshToken",
             "profileName": "Sync Users",
             "samlConfig.entityUrl": "urn:sync",
             "sessionPolicy.sessionTimeout": "10",
@@ -1186,7 +1191,7 @@ BASE: dict[str, dict[str, dict[str, str]]] = {
     EXTERNAL_CLIENT_APP: {
         ECA: {},
         GLOBAL_OAUTH: {"idTokenConfig.idTokenAudience": "urn:sync"},
-        OAUTH: {"commaSeparatedOauthScopes": "OpenID"},
+        OAUTH: {"commaSeparatedOauthScopes": "OpenID, RefreshToken"},
         OAUTH_POLICIES: {"clientCredentialsFlowUser": "sync@tests.example"},
         "ExtlClntAppMobileSettings": {},
         "ExtlClntAppPushConfigurablePolicies": {},
@@ -1226,7 +1231,9 @@ def flagged(subject: str, flags: Flags, url: str = URLS[0], *, certified: bool =
         type_name, path = OF_TYPE.get((subject, flag)) or OF_TYPE[ORG, flag]
         if value is not None:
             values[type_name][path] = value
-    return org_of({name: xml(of_type) for name, of_type in values.items()})
+    org = org_of({name: xml(of_type) for name, of_type in values.items()})
+    partner = {"declared.partner": Seen("declared.partner", True, "oauthcontrols.yaml")}
+    return replace(org, apps=tuple(replace(app, settings={**app.settings, **partner}) for app in org.apps))
 
 
 def flags_of(control: Control, subject: str) -> list[str]:

@@ -543,7 +543,8 @@ def test_repeated_elements_of_a_list_add_up() -> None:
 def test_every_setting_knows_its_file_and_line(tmp_path: Path) -> None:
     """Each setting of the demo org stands in the file and line that it names."""
     org = sources.read("demo", tmp_path)
-    derived = ("oauth", "client_type")
+    derived = {"oauth", "client_type", "client_type_basis", "refresh_tokens", "signs_users_on"}
+    derived |= {"consumer_secret_committed", "custom_attributes", "custom_scopes"}
     found = [one for subject in (org, *org.apps) for name, one in seen(subject.settings).items() if name not in derived]
     assert len(found) > 150
     for setting in found:
@@ -863,7 +864,8 @@ def test_broken_component_never_means_no_oauth(type_name: str, content: str) -> 
     assert isinstance(ledger.settings["oauth"], Unreadable)
     assert f"force-app/Mystery.{suffix}:" in ledger.settings["oauth"].reason
     found = [evaluate(control, ledger, org) for control in CATALOGUE.of(EXTERNAL_CLIENT_APP)]
-    assert not [one.control.id for one in found if one.verdict is Verdict.PASS]
+    # Whether a secret is committed can be told of the files that can be read.
+    assert [one.control.id for one in found if one.verdict is Verdict.PASS] == ["sbs-dep-005"]
     assert not [one.control.id for one in found if "has no OAuth" in one.message]
     assert not app_of(org, "Mystery").readable
     assert verdict(app_of(org, "Payslips"), "eca-pkce") is Verdict.PASS
@@ -901,13 +903,13 @@ def test_broken_app_is_not_said_to_be_missing() -> None:
 
 @pytest.mark.parametrize("type_name", ["ConnectedApp", GLOBAL_OAUTH])
 def test_consumer_key_and_secret_are_never_kept(type_name: str) -> None:
-    """A consumer key or secret in a file is nowhere in what is kept, but the file and line of the secret are noted."""
+    """A consumer key or secret in a file is nowhere in what is kept, but the file and line of the secret are kept."""
     org = org_of({"Ledger.connectedApp": secret_holder(type_name)})
     assert PLANTED not in everything(org)
     assert PLANTED not in repr(pickle.loads(pickle.dumps([org]))[0].apps[0].settings)
     assert PLANTED not in repr(said(org))
-    (note,) = [note for note in org.notes if "consumer secret" in note]
-    assert note.startswith("force-app/Ledger.connectedApp:5: ")
+    found = org.apps[0].settings["consumer_secret_committed"]
+    assert found == Seen(found.name, True, "force-app/Ledger.connectedApp", 5, "a consumer secret")
 
 
 def test_push_credentials_are_not_even_read(tmp_path: Path) -> None:
@@ -922,29 +924,59 @@ def test_push_credentials_are_not_even_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inner", "client_type", "why"),
     [
-        ("<callbackUrl>https://stock.example/callback</callbackUrl>", "private", "no callback URL has"),
-        ("<callbackUrl>stockfield://oauth/done</callbackUrl>", "public", "custom scheme"),
-        ("<callbackUrl>com.stock.field:/oauth</callbackUrl>", "public", "custom scheme"),
-        ("<callbackUrl>https://stock.example/a\ncom.stock.field:/oauth</callbackUrl>", "public", "custom scheme"),
-        ("<callbackUrl>http://localhost:1717/OauthRedirect</callbackUrl>", "public", "loopback host"),
-        ("<callbackUrl>HTTP://LOCALHOST/done</callbackUrl>", "public", "loopback host"),
-        ("<callbackUrl>http://127.0.0.1:8080/done</callbackUrl>", "public", "loopback host"),
-        ("<callbackUrl>http://[::1]:8080/done</callbackUrl>", "public", "loopback host"),
-        ("<callbackUrl>https://localhost.stock.example/done</callbackUrl>", "private", "no callback URL has"),
-        ("<callbackUrl>https://stock.example/localhost</callbackUrl>", "private", "no callback URL has"),
-        ("<callbackUrl>https://[stock</callbackUrl>", "private", "no callback URL has"),
+        ("<callbackUrl>https://stock.example/callback</callbackUrl>", "private", "assumed: nothing shows"),
+        ("<callbackUrl>stockfield://oauth/done</callbackUrl>", "public", "inferred: every callback URL"),
+        ("<callbackUrl>com.stock.field:/oauth</callbackUrl>", "public", "inferred: every callback URL"),
+        (
+            "<callbackUrl>https://stock.example/a\ncom.stock.field:/oauth</callbackUrl>",
+            "private",
+            "assumed: nothing shows",
+        ),
+        (
+            "<callbackUrl>http://localhost:1717/OauthRedirect</callbackUrl>",
+            "public",
+            "inferred: every callback URL is a loopback URL",
+        ),
+        (
+            "<callbackUrl>HTTP://LOCALHOST/done</callbackUrl>",
+            "public",
+            "inferred: every callback URL is a loopback URL",
+        ),
+        (
+            "<callbackUrl>http://127.0.0.1:8080/done</callbackUrl>",
+            "public",
+            "inferred: every callback URL is a loopback URL",
+        ),
+        (
+            "<callbackUrl>http://[::1]:8080/done</callbackUrl>",
+            "public",
+            "inferred: every callback URL is a loopback URL",
+        ),
+        ("<callbackUrl>https://localhost.stock.example/done</callbackUrl>", "private", "assumed: nothing shows"),
+        ("<callbackUrl>https://stock.example/localhost</callbackUrl>", "private", "assumed: nothing shows"),
+        ("<callbackUrl>localhost:8080/done</callbackUrl>", "public", "inferred: every callback URL is a loopback URL"),
+        ("<callbackUrl>stock:8080</callbackUrl>", "private", "assumed: nothing shows"),
+        ("<callbackUrl>https://[stock</callbackUrl>", "private", "assumed: nothing shows"),
         (
             f"<callbackUrl>stockfield://done</callbackUrl><certificate>{CERTIFICATE}</certificate>",
             "private",
-            "certificate",
+            "shown by its certificate",
         ),
-        ("<callbackUrl>stockfield://done</callbackUrl><certificate>Stock_Key</certificate>", "public", "custom scheme"),
-        ("<callbackUrl>stockfield://done</callbackUrl><certificate>${CERT}</certificate>", "public", "custom scheme"),
-        ("<isPkceRequired>true</isPkceRequired>", "private", "no callback URL"),
+        (
+            "<callbackUrl>stockfield://done</callbackUrl><certificate>Stock_Key</certificate>",
+            "public",
+            "inferred: every callback URL",
+        ),
+        (
+            "<callbackUrl>stockfield://done</callbackUrl><certificate>${CERT}</certificate>",
+            "public",
+            "inferred: every callback URL",
+        ),
+        ("<isPkceRequired>true</isPkceRequired>", "private", "assumed: nothing shows"),
     ],
 )
 def test_client_type_follows_from_callback_urls(kind: str, inner: str, client_type: str, why: str) -> None:
-    """An app is public where a callback ends on a device and there is no certificate, and the evidence says why."""
+    """An app is public where every callback ends on a device and nothing shows a secret; the evidence says why."""
     if kind == CONNECTED_APP:
         org = org_of({PATH: connected_app(f"<oauthConfig>{inner}</oauthConfig>")})
     else:
@@ -953,7 +985,7 @@ def test_client_type_follows_from_callback_urls(kind: str, inner: str, client_ty
     assert isinstance(found, Seen)
     assert found.value == client_type
     assert found.shown is not None
-    assert found.shown.startswith(f"{client_type}: ")
+    assert found.shown.startswith(f"{client_type} (")
     assert why in found.shown
 
 

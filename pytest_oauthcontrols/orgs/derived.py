@@ -21,6 +21,11 @@ from pytest_oauthcontrols.orgs.model import CALLBACK_URLS, Absent, App, Seen, Un
 def derive(app: App) -> dict[str, Seen | Unreadable]:
     """Return the settings that follow from others; what each of them is stands in `metadata_types`."""
     derived = {"oauth": _oauth(app), **_client_type(app), "refresh_tokens": _refresh_tokens(app)}
+    committed = "consumer_secret_committed"
+    # Only whoever reads the files can tell; a snapshot of an earlier release says nothing of it.
+    derived[committed] = app.settings.get(committed) or Unreadable(
+        committed, "files were not searched for consumer secrets"
+    )
     derived["signs_users_on"] = _signs_users_on(app, derived["oauth"])
     if app.kind == EXTERNAL_CLIENT_APP:
         derived["custom_attributes"] = _together(app, "customAttributes.key", "custom_attributes")

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_oauthcontrols.errors import OAuthControlsError
-from pytest_oauthcontrols.orgs.derived import declared_client_type, derive
+from pytest_oauthcontrols.orgs.derived import derive
 from pytest_oauthcontrols.orgs.metadata_types import CONNECTED_APP, EXTERNAL_CLIENT_APP, ORG, Field, fields_of
 from pytest_oauthcontrols.orgs.model import App, Org, Seen, Snapshot, Subject, Unreadable, Value
 
@@ -146,17 +146,10 @@ def _to_app(said: Any) -> App:
     )
     if not app.readable and not app.problems:
         raise ValueError("problems")
-    settings = dict(app.settings)
-    # What follows from the rest follows anew: an earlier release may have drawn other conclusions, or fewer.
-    settings |= derive(app)
-    declared = settings.get("declared.client_type")
-    if isinstance(declared, Seen):
-        settings |= declared_client_type(declared)
-    settings.setdefault("consumer_secret_committed", Unreadable("consumer_secret_committed", _NO_SECRETS))
-    return replace(app, settings=settings)
-
-
-_NO_SECRETS = "the release that wrote the snapshot did not look for consumer secrets in files of apps"
+    # What every app has, because it follows from the rest. It follows anew: an earlier release may have drawn other
+    # conclusions, or fewer.
+    _ = app.settings["oauth"], app.settings["client_type"]
+    return replace(app, settings={**app.settings, **derive(app)})
 
 
 def _to_subject(said: Any, kind: str) -> dict[str, Any]:

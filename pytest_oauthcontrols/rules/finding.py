@@ -156,11 +156,13 @@ class Finding(NamedTuple):
         once: dict[tuple[object, ...], Setting] = {}
         for one in self._looked_at():
             # An absent setting is read with its default in one place, and without in another.
-            key = one if isinstance(one, Unreadable) else (type(one), one.name, one.source)
+            key = one[:3] if isinstance(one, Unreadable) else (type(one), one.name, one.source)
             known = once.setdefault(key, one)
             if isinstance(one, Seen) and isinstance(known, Seen) and one.shown:
                 once[key] = one  # it says more than that the setting is there
-        settings = tuple(once.values())
+        # Where absence tells nothing, that is said once and not as an absence too.
+        untold = {one.name for one in once.values() if isinstance(one, Unreadable)}
+        settings = tuple(one for one in once.values() if not isinstance(one, Absent) or one.name not in untold)
         return tuple(one for one in settings if one.name != "oauth" or isinstance(one, Unreadable)) or settings
 
     def restated(self, verdict: Verdict, reason: str, by: str) -> Finding:

@@ -87,7 +87,7 @@ def callback_urls_are_exact(app: App | None, org: Org) -> Ruling:
     variable = next((url for url in _listed(urls) if _VARIABLE.match(url)), None)
     if variable is not None:
         reason = f"the callback URL {variable} is filled in when the file is deployed"
-        return UNKNOWN, [urls, Unreadable(urls.name, reason)]
+        return UNKNOWN, [urls, Unreadable("callback URLs that are filled in", reason)]
     return TRUE, [urls]
 
 

@@ -279,8 +279,8 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         problems=tuple(problems),
         readable=own_type in read or (kind != CONNECTED_APP and bool(found.components)),
     )
-    settings.update(derive(app))
     settings["consumer_secret_committed"] = _committed_secret(found, source)
+    settings.update(derive(app))
     return app
 
 
