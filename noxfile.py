@@ -1,11 +1,13 @@
-"""What has to hold, in environments made for it.
+"""What has to hold: `nox` runs what a change has to pass.
 
-`nox` runs what a change has to pass, `nox -s tests` the tests under each Python, with the oldest pytest and the newest.
+Sessions that only look at the checkout run in the environment that nox is in, which CONTRIBUTING.md sets up; the others
+make environments of their own.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -18,35 +20,49 @@ nox.options.sessions = ["lint", "types", "coverage", "dist", "demo"]
 nox.options.error_on_missing_interpreters = False
 
 
+def run_here(session: nox.Session, *command: str) -> None:
+    """Run a Python module in the environment that nox is in."""
+    session.run(sys.executable, "-m", *command, external=True)
+
+
 def install(session: nox.Session, pytest: str, *packages: str) -> None:
     """Install packages beside a version of pytest and the newest of what extends it."""
     version = "" if pytest == "newest" else f"=={pytest}"
     session.install("--upgrade", f"pytest{version}", "pytest-html", *packages)
 
 
-@nox.session
+@nox.session(python=False)
 def lint(session: nox.Session) -> None:
     """Check the style of all files."""
-    session.install("-e", ".[dev]")
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
+    run_here(session, "ruff", "check")
+    run_here(session, "ruff", "format", "--check")
 
 
-@nox.session
+@nox.session(python=False)
 def types(session: nox.Session) -> None:
     """Check all types."""
-    session.install("-e", ".[dev]")
-    session.run("mypy")
+    run_here(session, "mypy")
 
 
-@nox.session
+@nox.session(python=False)
+def generate(session: nox.Session) -> None:
+    """Write everything that is generated: the table of controls, and the schema of oauthcontrols.yaml."""
+    run_here(session, "tests.support.generated")
+
+
+@nox.session(python=False)
+def quick(session: nox.Session) -> None:
+    """Run the tests that take no time, no network and no browser."""
+    run_here(session, "pytest", *(session.posargs or ["-n", "auto"]), "-m", "not slow and not network and not browser")
+
+
+@nox.session(python=False)
 def coverage(session: nox.Session) -> None:
     """Run the tests, and say which lines and branches none of them reached."""
-    session.install("-e", ".[dev]")
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-n", "auto"]))
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")
+    run_here(session, "coverage", "erase")
+    run_here(session, "coverage", "run", "-m", "pytest", *(session.posargs or ["-n", "auto"]))
+    run_here(session, "coverage", "combine", "--quiet")
+    run_here(session, "coverage", "report")
 
 
 @nox.session
@@ -67,11 +83,18 @@ def tests(session: nox.Session, pytest: str) -> None:
 
 
 @nox.session(python=PYTHONS)
-@nox.parametrize("xdist", [False, True])
-@nox.parametrize("pytest", PYTESTS)
-def demo(session: nox.Session, pytest: str, xdist: bool) -> None:
-    """Assess the sample org as somebody would who installed no more than the package; it has findings, hence the 1."""
-    install(session, pytest, ".", *(["pytest-xdist"] if xdist else []))
-    command = ["pytest", "-W", "error", "-q", "--tb=no", "-rN", "--sf-org=demo", *(["-n2"] if xdist else [])]
-    with session.chdir(session.create_tmp()):
-        session.run(*command, "--html=report.html", "--junitxml=report.xml", success_codes=[1])
+def demo(session: nox.Session) -> None:
+    """Assess the sample org as somebody would who installed no more than the package.
+
+    With each pytest, and then again where xdist is installed too. The sample org has findings, hence the 1.
+    """
+    command = ["pytest", "-W", "error", "-q", "--tb=no", "-rN", "--sf-org=demo"]
+    reports = ["--html=report.html", "--junitxml=report.xml"]
+    session.install(".")
+    for workers in ([], ["-n2"]):
+        if workers:
+            session.install("pytest-xdist")
+        for pytest in PYTESTS:
+            install(session, pytest)
+            with session.chdir(session.create_tmp()):
+                session.run(*command, *reports, *workers, success_codes=[1])

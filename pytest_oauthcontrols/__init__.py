@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_oauthcontrols.config.tailoring import load_control
-    from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Unreadable, Unverifiable
+    from pytest_oauthcontrols.errors import OAuthControlsError
+    from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable, Unverifiable
     from pytest_oauthcontrols.pytest_hooks.concluding import state
     from pytest_oauthcontrols.rules.control import Control, Verdict
     from pytest_oauthcontrols.rules.cvss import Severity
     from pytest_oauthcontrols.rules.evaluation import evaluate
     from pytest_oauthcontrols.rules.finding import Finding
+    from pytest_oauthcontrols.yaml_entries import DocumentError
 
 __all__ = [
     "Absent",
     "App",
     "Control",
+    "DocumentError",
     "Finding",
+    "OAuthControlsError",
     "Org",
     "Seen",
+    "Setting",
     "Severity",
     "Unreadable",
     "Unverifiable",
@@ -34,10 +39,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("Absent", "App", "Org", "Seen", "Unreadable", "Unverifiable"), "orgs.model"),
+    **dict.fromkeys(("Absent", "App", "Org", "Seen", "Setting", "Unreadable", "Unverifiable"), "orgs.model"),
     **dict.fromkeys(("Control", "Verdict"), "rules.control"),
     "Finding": "rules.finding",
     "evaluate": "rules.evaluation",
+    "DocumentError": "yaml_entries",
+    "OAuthControlsError": "errors",
     "Severity": "rules.cvss",
     "load_control": "config.tailoring",
     "state": "pytest_hooks.concluding",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -224,34 +225,31 @@ def _parameter(request: pytest.FixtureRequest) -> Any:
     return only_org(request)
 
 
-class _OrgFixture:
-    @pytest.fixture(scope="session")
-    def org(self, sf_org: Org) -> Org:
-        """The Salesforce org under test, as `sf_org`; not there where a project or another plugin has an `org`."""
-        return sf_org
-
-
-class _AppFixture:
-    @pytest.fixture(scope="session")
-    def app(self, sf_app: App) -> App:
-        """A connected app or external client app, as `sf_app`; not there where somebody else has an `app`."""
-        return sf_app
-
-
-class _ControlFixture:
-    @pytest.fixture(scope="session")
-    def control(self, sf_control: Control) -> Control:
-        """A control of the catalogue, as `sf_control`; not there where somebody else has a `control`."""
-        return sf_control
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Offer the short names of the fixtures, but for those that another plugin has taken.
+    """Offer the fixtures under short names, but for those that another plugin has taken.
 
     Fixtures of conftest files and test modules go before those of plugins anyway; of plugins the last one would win.
     """
-    session_node: Any = session if pytest.version_tuple >= (8, 1) else session.nodeid
-    for name, fixture in (("org", _OrgFixture), ("app", _AppFixture), ("control", _ControlFixture)):
-        if not session._fixturemanager.getfixturedefs(name, session_node):  # noqa: SLF001  (pytest has no public look-up)
-            session.config.pluginmanager.register(fixture(), f"oauthcontrols-fixture-{name}")
+
+    @pytest.fixture(scope="session")
+    def org(sf_org: Org) -> Org:
+        """The Salesforce org under test, as `sf_org`; not there where a project or another plugin has an `org`."""
+        return sf_org
+
+    @pytest.fixture(scope="session")
+    def app(sf_app: App) -> App:
+        """A connected app or external client app, as `sf_app`; not there where somebody else has an `app`."""
+        return sf_app
+
+    @pytest.fixture(scope="session")
+    def control(sf_control: Control) -> Control:
+        """A control of the catalogue, as `sf_control`; not there where somebody else has a `control`."""
+        return sf_control
+
+    root: Any = session if pytest.version_tuple >= (8, 1) else session.nodeid
+    holder = ModuleType("pytest_oauthcontrols.short_names")
+    for name, fixture in (("org", org), ("app", app), ("control", control)):
+        if not session._fixturemanager.getfixturedefs(name, root):  # noqa: SLF001  (pytest has no public look-up)
+            setattr(holder, name, fixture)
+    session.config.pluginmanager.register(holder, "oauthcontrols-short-names")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,7 +17,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class DocumentError(OAuthControlsError):
-    """A YAML file that does not say what it should; the message names file and line."""
+    """A YAML file with a mistake. The message names file and line."""
 
 
 class Entry(dict[str, Any]):
@@ -36,21 +37,31 @@ class Entry(dict[str, Any]):
         """Raise `DocumentError` at the first key that is not allowed."""
         for key in self:
             if key not in allowed:
-                raise self.error(f"unknown key '{key}'{suggestion(key, allowed)}", key)
+                hint = suggestion(key, allowed) or f"; use {', '.join(allowed)}"
+                raise self.error(f"unknown key '{key}'{hint}", key)
 
     def text(self, key: str) -> str:
-        """Return a text that is required and not empty, with its white space folded."""
+        """Return a text that is required and not empty. Each run of white space in it becomes one blank."""
         value = self.get(key)
         if value is None:
             raise self.error(f"'{key}' is missing", key)
         if not isinstance(value, str) or not value.strip():
-            raise self.error(f"'{key}' must be a text", key)
+            # The value may be a secret, so the message does not quote it.
+            unquoted = isinstance(value, (bool, int, float, date))
+            raise self.error(f"'{key}' must be a text{': put the value in quotes' if unquoted else ''}", key)
         return " ".join(value.split())
 
     def verbatim(self, key: str) -> str:
-        """Return a text that is required and not empty, as it stands."""
+        """Return a text that is required and not empty, as it is written."""
         self.text(key)
         return str(self[key])
+
+    def flag(self, key: str) -> bool:
+        """Return true or false."""
+        value = self.get(key)
+        if not isinstance(value, bool):
+            raise self.error(f"'{key}' must be true or false", key)
+        return value
 
     def choice(self, key: str, choices: Collection[str]) -> str:
         """Return a text that is one of the choices."""
@@ -72,7 +83,7 @@ class Entry(dict[str, Any]):
         """Return a day that is required."""
         value = self.get(key)
         if value is None:
-            raise self.error(f"'{key}' is missing: give the last day, such as {key}: 2027-03-31", key)
+            raise self.error(f"'{key}' is missing", key)
         if type(value) is date:
             return value
         try:
@@ -84,22 +95,37 @@ class Entry(dict[str, Any]):
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts; empty where the key is missing."""
         value = self.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) and one.strip() for one in value):
+        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
             raise self.error(f"'{key}' must be a list of texts", key)
-        return tuple(" ".join(one.split()) for one in value)
+        return tuple(" ".join(item.split()) for item in value)
 
     def entries(self, key: str) -> Iterator[Entry]:
         """Iterate over a list of mappings; nothing where the key is missing."""
         value = self.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(one, Entry) for one in value):
+        if not isinstance(value, list) or not all(isinstance(item, Entry) for item in value):
             raise self.error(f"'{key}' must be a list of mappings", key)
         yield from value
+
+
+def read_text(path: Path, shown: str) -> str:
+    """Return the text of a file.
+
+    Raises:
+        DocumentError: The file cannot be read, or is not UTF-8. The message names it by `shown`.
+    """
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise DocumentError(f"{shown}:1: is not UTF-8") from None
+    except OSError as error:
+        raise DocumentError(f"{shown}: cannot be read: {error.strerror}") from None
 
 
 def parse(text: str, file: str) -> Entry:
     """Return the document's mapping; an empty document is an empty mapping.
 
-    Raises `DocumentError` where the text is not YAML, not a mapping, or holds a key twice.
+    Raises:
+        DocumentError: The text is not YAML, not a mapping, or has a key twice.
     """
     try:
         _bound(text, file)
@@ -108,7 +134,7 @@ def parse(text: str, file: str) -> Entry:
         mark = error.problem_mark or error.context_mark
         # A tag may be a secret that begins with '!' and was not quoted.
         tagged = (error.problem or "").startswith("could not determine a constructor for the tag")
-        problem = "a text that begins with '!' has to be quoted" if tagged else error.problem
+        problem = "put a text that begins with '!' in quotes" if tagged else error.problem
         raise DocumentError(f"{file}:{mark.line + 1 if mark else 1}: not YAML: {problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -118,7 +144,7 @@ def parse(text: str, file: str) -> Entry:
     if loaded is None:
         return Entry(file, 1)
     if not isinstance(loaded, Entry):
-        raise DocumentError(f"{file}:1: the file must hold a mapping")
+        raise DocumentError(f"{file}:1: the file must be a mapping of keys to values")
     return loaded
 
 
@@ -150,8 +176,7 @@ def _loader(file: str) -> Any:
                 if not isinstance(key_node, yaml.ScalarNode):
                     raise DocumentError(f"{file}:{line}: a key must be a text")
                 if key in entry:
-                    first = entry.lines[key]
-                    raise DocumentError(f"{file}:{line}: '{key}' stands here a second time; it is in line {first} too")
+                    raise DocumentError(f"{file}:{line}: '{key}' is repeated: it is already in line {entry.lines[key]}")
                 entry.lines[key] = line
                 entry[key] = self.construct_object(value_node, deep=True)
             return entry
@@ -160,8 +185,8 @@ def _loader(file: str) -> Any:
             try:
                 return super().construct_object(node, deep)
             except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-                no_date = node.tag == "tag:yaml.org,2002:timestamp"
-                problem = f"'{node.value}' is no date: {error}" if no_date else f"not YAML: {error}"
+                is_date = node.tag == "tag:yaml.org,2002:timestamp"
+                problem = f"'{node.value}' is not a valid date: {error}" if is_date else f"not YAML: {error}"
                 raise DocumentError(f"{file}:{node.start_mark.line + 1}: {problem}") from None
 
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, Loader.construct_mapping)

@@ -78,13 +78,19 @@ def of_sarif(folder: Path) -> Said:
     """Read code scanning's file."""
     (run,) = json.loads((folder / "out/sarif").read_text("utf-8"))["runs"]
     told = [(one["ruleId"], one["properties"]) for one in run["results"]]
-    return said([(one["app"] or "", rule, one["severity"], one["not_blocking"] is None) for rule, one in told])
+    return said([(one["app"] or "", rule, one["severity"], one["notBlocking"] is None) for rule, one in told])
 
 
 def of_csv(folder: Path) -> Said:
     """Read the plan of action."""
     rows = csv.DictReader(io.StringIO((folder / "out/csv").read_text("utf-8-sig")))
-    return said([(row["app"], row["control"], row["severity"], not row["not_blocking"]) for row in rows])
+    return said(
+        [
+            (row["app"], row["control"], row["severity"], not row["not blocking"])
+            for row in rows
+            if row["verdict"] not in ("complete", "partial")
+        ]
+    )
 
 
 def of_pytest_html(folder: Path) -> Said:

@@ -26,6 +26,7 @@ from pytest_oauthcontrols.reports.audit import encode
 from pytest_oauthcontrols.rules.catalogue import load
 from pytest_oauthcontrols.rules.control import Control
 
+from .support import sample_org
 from .support.results import complete
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -280,8 +281,8 @@ def test_first_screen_says_what_was_read(opened: Open, decided: Run) -> None:
     assert facts["SHA-256 of what was read"] == org["sha256"]
     assert facts["SHA-256 of the catalogue"] == decided[1]["catalogue"]["sha256"]
     assert facts["Tool"] == f"pytest-oauthcontrols {decided[1]['tool']['version']}"
-    assert facts["Catalogue"] == f"{decided[1]['catalogue']['version']}, 78 controls"
-    assert facts["Apps"] == "12 (8 connected, 4 external client)"
+    assert facts["Catalogue"] == f"{decided[1]['catalogue']['version']}, {len(sample_org.CONTROLS)} controls"
+    assert facts["Apps"] == sample_org.SUMMARY.replace(" apps", "")
     assert {facts[name] for name in ("Kind of org", "Read by")} == {"not known: files do not tell"}
     box = page.get_by_text("SHA-256 of the catalogue").bounding_box()
     assert box is not None
@@ -381,7 +382,7 @@ def test_partial_run_says_so(opened: Open, tmp_path: Path, demo: Run) -> None:
     stopped = opened(run(tmp_path, "--sf-org=demo", "-x"))
     expect(stopped.locator("header .banner")).to_contain_text("stopping after 1 failures")
     chosen = opened(run(tmp_path, "--sf-org=demo", "-k", "ca-pkce"))
-    expect(chosen.locator("header .banner")).to_contain_text("12 of 354 cases ran.")
+    expect(chosen.locator("header .banner")).to_contain_text(f"{sample_org.APPS} of {sample_org.CASES} cases ran.")
     expect(opened(demo).locator("header .banner")).to_have_count(0)
 
 
@@ -389,7 +390,8 @@ def test_apps_without_a_result_are_counted(opened: Open, tmp_path: Path) -> None
     """Where not all apps of an org have results, as only a part was run, it says how many have."""
     page = opened(run(tmp_path, "--sf-org=demo", "-k", "eca-pkce"))
     expect(page.locator("section.org .facts")).to_contain_text(
-        "12, of which 4 have results (0 connected, 4 external client)"
+        f"{sample_org.APPS}, of which {sample_org.EXTERNAL} have results"
+        f" (0 connected, {sample_org.EXTERNAL} external client)"
     )
 
 
@@ -402,7 +404,7 @@ def test_what_the_baseline_lacks(opened: Open, tmp_path: Path) -> None:
     page = opened(run(tmp_path, "--sf-org=demo", "--sf-org=./force-app", "--sf-baseline=baseline.json"))
     expect(page.locator("#overview")).to_contain_text("force-app is not in it, so everything that fails there is new.")
     expect(page.locator("#overview")).to_contain_text(
-        "It lacks 12 cases that did not run: what they find counts as new."
+        f"It lacks {sample_org.APPS} cases that did not run: what they find counts as new."
     )
 
 
@@ -841,7 +843,7 @@ def test_control_of_a_project(opened: Open, tmp_path: Path, demo: Run) -> None:
         if row["control"] == "ca-pkce"
     ]
     file = tmp_path / "audit.html"
-    document = altered(demo[1], checks=complete(354 + len(own)), results=[*demo[1]["results"], *own])
+    document = altered(demo[1], checks=complete(sample_org.CASES + len(own)), results=[*demo[1]["results"], *own])
     file.write_bytes(encode(document, replace(catalogue, controls=(*catalogue.controls, control))))
     page = opened((file, document), "app=Nightly_ETL&control=our-callbacks")
     found = page.locator("details.result[open]")

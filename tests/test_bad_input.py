@@ -643,9 +643,9 @@ CONFIGURATIONS = {
     "duplicate key": (
         "apps:\n- app: Stock_*\n  purpose: iot\n  purpose: server\n",
         "4",
-        "'purpose' stands here a second time",
+        "'purpose' is repeated",
     ),
-    "duplicate section": ("apps: []\n\napps: []\n", "3", "'apps' stands here a second time"),
+    "duplicate section": ("apps: []\n\napps: []\n", "3", "'apps' is repeated"),
     "nothing said": ("apps:\n\n- app: Stock_*\n", "3", "says nothing about the app"),
     "no pattern": ("apps:\n- purpose: iot\n", "2", "'app' is missing"),
     "apps that are no list": ("\napps:\n  Stock_Sync: public\n", "2", "'apps' must be a list of mappings"),
@@ -658,8 +658,8 @@ CONFIGURATIONS = {
     "text as a mapping": ("apps:\n- !!map stock\n", "2", ""),
     "list as a mapping": ("apps:\n- !!map [stock]\n", "2", ""),
     "code": ("apps: !!python/object/apply:os.getcwd []\n", "1", "not YAML"),
-    "list": ("- app: Stock_*\n", "1", "the file must hold a mapping"),
-    "text": ("Stock_Sync is public\n", "1", "the file must hold a mapping"),
+    "list": ("- app: Stock_*\n", "1", "the file must be a mapping"),
+    "text": ("Stock_Sync is public\n", "1", "the file must be a mapping"),
     "escape character": ('"\\e[31mapps": []\n', "1", r"unknown key '\x1b[31mapps'"),
 }
 

@@ -128,7 +128,7 @@ def test_a_declared_client_type_goes_before_what_callback_urls_suggest(
 def test_without_a_configuration_nothing_is_said() -> None:
     """Without a file the org is left as it was read."""
     org = Example("made", 0, {"apps": APPS}).org(Path())
-    assert apply(Configuration(""), org) is org
+    assert apply(Configuration("", CATALOGUE), org) is org
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "apps: []\n", "{}\n", "\ufeffapps: []\n"])
@@ -376,3 +376,12 @@ def test_another_file_can_be_named(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--sf-org=demo", "--sf-config=of-demo.yaml", "-k", "sbs-oauth-003 and Warehouse_Sync")
     assert result.ret == pytest.ExitCode.OK
     assert result.parseoutcomes()["passed"] == 1
+
+
+def test_a_file_with_another_suffix(pytester: pytest.Pytester) -> None:
+    """A file that somebody believes to be the configuration, and is not, ends the run instead of doing nothing."""
+    (pytester.path / "oauthcontrols.yml").write_text("gate: never\n", "utf-8")
+    result = pytester.runpytest("--sf-org=demo")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: oauthcontrols.yml: is not read: rename it to {FILE_NAME}"])
+    assert pytester.runpytest("--sf-org=demo", "--sf-config=oauthcontrols.yml").ret == pytest.ExitCode.OK

@@ -24,6 +24,7 @@ from pytest_oauthcontrols.config.configuration import FILE_NAME
 from pytest_oauthcontrols.pytest_hooks import reading
 from pytest_oauthcontrols.sources.live import read as live
 
+from .support import sample_org
 from .support.checkout import NOT_COPIED, PROJECT, run
 from .support.documentation import PAGES, Block, blocks, blocks_of, orgs
 from .support.editors import schema_accepts
@@ -175,4 +176,4 @@ def test_line_for_a_shell(tmp_path: Path, line: str) -> None:
     shutil.copytree(PROJECT, tmp_path / "checkout", ignore=NOT_COPIED)
     done = run("bash", "-c", line, folder=tmp_path / "checkout")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
-    assert "demo: 12 apps" in done.stdout
+    assert f"demo: {sample_org.SUMMARY}" in done.stdout

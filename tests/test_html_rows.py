@@ -12,6 +12,7 @@ from lxml import html
 
 from pytest_oauthcontrols.pytest_hooks import html_rows as plugin
 
+from .support import sample_org
 from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import app
 from .support.orgs import kept
@@ -37,6 +38,11 @@ def results(rows: dict[str, list[dict[str, Any]]]) -> Counter[str]:
     return Counter(str(row["result"]) for some in rows.values() for row in some)
 
 
+def verdicts(pytester: pytest.Pytester) -> Counter[str]:
+    """Return how many cases have which verdict by the results file."""
+    return Counter(row["verdict"] for row in json.loads((pytester.path / "results.json").read_bytes())["results"])
+
+
 def top(page: Any) -> list[str]:
     """Return what the plugin says above the table."""
     return [one.text_content() for one in page.find_class("prefix")[0].iter("p")]
@@ -47,15 +53,19 @@ def test_many_rows_are_those_that_ask_for_something(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     """Above the limit there are rows of what fails or is manual only, all are counted, and a line says so."""
-    monkeypatch.setattr(plugin, "ROWS", 353)
-    page, rows = assess(pytester, workers)
-    assert results(rows) == {"Failed": 85, "Skipped": 44}
+    monkeypatch.setattr(plugin, "ROWS", sample_org.CASES - 1)
+    page, rows = assess(pytester, "--sf-json=results.json", workers)
+    found = verdicts(pytester)
+    failing = found["fail"] + found["unverifiable"]
+    assert results(rows) == {"Failed": failing, "Skipped": found["manual"]}
     assert all(rows.values()), "no test is there without a row"
     said = counts(page)
-    assert (said["Failed"], said["Passed"], said["Skipped"]) == (85, 74, 195)
-    assert page.find_class("run-count")[0].text.startswith("159 tests took ")
+    assert (said["Failed"], said["Passed"]) == (failing, found["pass"])
+    assert said["Skipped"] == found["not_applicable"] + found["manual"]
+    assert page.find_class("run-count")[0].text.startswith(f"{failing + found['pass']} tests took ")
     (line,) = [line for line in top(page) if "--sf-report" in line]
-    assert line.startswith("225 cases that pass or do not apply have no row below")
+    silent = found["pass"] + found["not_applicable"]
+    assert line.startswith(f"{silent} checks that pass or do not apply have no row below")
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
@@ -63,9 +73,15 @@ def test_up_to_the_limit_every_case_has_a_row(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     """At the limit nothing is left out; cases that were not chosen do not count."""
-    monkeypatch.setattr(plugin, "ROWS", 353)
-    page, rows = assess(pytester, "-k", "not Nightly_ETL-ca-pkce", workers)
-    assert results(rows) == {"Failed": 84, "Passed": 74, "Skipped": 195}
+    monkeypatch.setattr(plugin, "ROWS", sample_org.CASES - 1)
+    page, rows = assess(pytester, "--sf-json=results.json", "-k", "not Nightly_ETL-ca-pkce", workers)
+    found = verdicts(pytester)
+    assert sum(found.values()) == sample_org.CASES - 1
+    assert results(rows) == {
+        "Failed": found["fail"] + found["unverifiable"],
+        "Passed": found["pass"],
+        "Skipped": found["not_applicable"] + found["manual"],
+    }
     assert not [line for line in top(page) if "--sf-report" in line]
 
 
@@ -83,10 +99,11 @@ def test_own_tests_and_errors_keep_their_rows(pytester: pytest.Pytester, monkeyp
     kept(pytester, {"Price_Feed": app("<scopes>Api</scopes>")})
     page, rows = assess(pytester, org="./uat.json")
     found = results(rows)
-    assert (found["Passed"], found["Error"], found["XPassed"]) == (1, 1, 1)
-    assert [node_id for node_id, some in rows.items() if some[0]["result"] == "Passed"] == [
-        "test_own_tests_and_errors_keep_their_rows.py::test_own"
-    ]
+    assert (found["Passed"], found["Error"], found["XPassed"]) == (2, 1, 1)
+    assert {node_id for node_id, some in rows.items() if some[0]["result"] == "Passed"} == {
+        "test_own_tests_and_errors_keep_their_rows.py::test_own",
+        "pytest_oauthcontrols/suite.py::test_control[Price_Feed-ca-oauth-settings]",
+    }, "a check that passed and failed in its teardown keeps its row"
     assert counts(page)["Errors"] == 1
     assert counts(page)["Passed"] > 1
 
@@ -95,14 +112,13 @@ def test_an_org_of_many_apps(pytester: pytest.Pytester) -> None:
     """An org with more than 1,500 cases has a table that a browser shows, and true counts."""
     kept(pytester, {f"Feed_{number}": app() for number in range(50)})
     page, rows = assess(pytester, "--sf-json=results.json", "-n2", org="./uat.json")
-    found = json.loads((pytester.path / "results.json").read_bytes())["results"]
-    verdicts = Counter(row["verdict"] for row in found)
-    assert len(found) > plugin.ROWS == 1500
-    failing = verdicts["fail"] + verdicts["unverifiable"]
-    assert results(rows) == {"Failed": failing, "Skipped": verdicts["manual"]}
+    found = verdicts(pytester)
+    assert sum(found.values()) > plugin.ROWS == 1500
+    failing = found["fail"] + found["unverifiable"]
+    assert results(rows) == {"Failed": failing, "Skipped": found["manual"]}
     said = counts(page)
-    assert (said["Passed"], said["Failed"]) == (verdicts["pass"], failing)
-    assert said["Skipped"] == verdicts["not_applicable"] + verdicts["manual"]
+    assert (said["Passed"], said["Failed"]) == (found["pass"], failing)
+    assert said["Skipped"] == found["not_applicable"] + found["manual"]
 
 
 def test_a_row_says_a_control_once(pytester: pytest.Pytester) -> None:
@@ -149,4 +165,4 @@ def test_a_run_that_was_cut_short_says_so_at_the_top(pytester: pytest.Pytester) 
     """The page of a run that ended early says that it is partial."""
     page, _ = assess(pytester, "-x")
     (line,) = [line for line in top(page) if line.startswith("partial: ")]
-    assert line.endswith(" of 354 cases ran: stopping after 1 failures")
+    assert line.endswith(" checks have a result (the run ended early: stopping after 1 failures)")

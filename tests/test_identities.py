@@ -16,6 +16,7 @@ import pytest
 from pytest_oauthcontrols.reports import REPORTS
 from pytest_oauthcontrols.reports.terminal import reading
 
+from .support import sample_org
 from .support.configurations import configure
 from .support.credentials import CONSUMER_KEY, CONSUMER_SECRET, PASSWORD, SECURITY_TOKEN, TOKEN, cli, key, pem
 from .support.metadata_files import child, connected_app, written, xml
@@ -323,9 +324,8 @@ def test_the_user_who_reads_is_noted(
     (org,) = json.loads((pytester.path / "results.json").read_bytes())["orgs"]
     assert (org["user"], org["environment"]) == (user, "production")
     by = "" if user is None else f" by {user}"
-    pattern = (
-        rf"org uat: 12 apps .*, read 2\d{{3}}-.* UTC{re.escape(by)} from org {host} \(production, API 68.0, sha256 "
-    )
+    read = rf"org uat: {sample_org.APPS} apps .*, read 2\d{{3}}-.* UTC{re.escape(by)}"
+    pattern = rf"{read} from org {host} \(production, API 68.0, sha256 "
     assert [line for line in result.outlines if re.match(pattern, line)]
 
 

@@ -7,23 +7,40 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from werkzeug import Response
 
+from pytest_oauthcontrols.orgs.metadata_types import METADATA_TYPES
 from pytest_oauthcontrols.orgs.model import Absent, Org, Unreadable
 from pytest_oauthcontrols.sources import reader
 from pytest_oauthcontrols.sources.live import metadata_api
 from pytest_oauthcontrols.sources.parallel import Patience
 
+from .support import sample_org
 from .support.metadata_files import connected_app
 from .support.orgs import assignment, demo_files
-from .support.salesforce import Emulator, FakeOrg, Listed, component_id, mdapi_files
+from .support.salesforce import (
+    Answer,
+    Call,
+    Emulator,
+    FakeOrg,
+    Listed,
+    component_id,
+    mdapi_files,
+    raw,
+    rest_error,
+)
 
 QUERIED = {
     "ca-mobile-pin",
     "ca-mobile-pin-length",
     "ca-mobile-pin-timeout",
     "org-single-logout",
+    "sbs-acs-002",
+    "sbs-acs-003",
+    "sbs-acs-006",
     "sbs-acs-008",
     "sbs-oauth-001",
 }
@@ -131,8 +148,8 @@ def test_the_number_of_calls_does_not_grow_with_the_apps(
         "query:OauthToken",
         "listMetadata",
         "checkRetrieveStatus",
-        "query:PermissionSetAssignment",
         "query:ConnectedApplication",
+        "composite:PermissionSetAssignment",
     ]
 
 
@@ -232,18 +249,275 @@ def test_records_belong_to_apps_by_their_ids(
         assert "are called Field Crew" in row["message"]
 
 
-def test_installed_apps_that_no_metadata_shows_are_left_to_a_person(
+def application(name: str, **columns: Any) -> dict[str, Any]:
+    """Return the record of an installed app that any user may authorize, and whose refresh tokens never expire."""
+    lax = {
+        "Id": None,
+        "OptionsAllowAdminApprovedUsersOnly": False,
+        "OptionsHasSessionLevelPolicy": False,
+        "OptionsRefreshTokenValidityMetric": False,
+        "RefreshTokenValidityPeriod": None,
+        "PinLength": None,
+        "MobileSessionTimeout": None,
+    }
+    return {"Name": name, **lax, **columns}
+
+
+DECIDED = {"ca-manage-profiles", "sbs-oauth-002", "sbs-dep-006", "sbs-oauth-003", "sbs-oauth-004"}
+"""Controls of an installed app that its record, or what is declared of it, decides."""
+
+
+def test_installed_apps_of_other_publishers_get_verdicts(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
-    """An app of another publisher is there, as one manual case that says where to look, and it passes nothing."""
+    """What the record of an installed app shows is decided; what no API shows is manual, and says where to look."""
+    rows = [application("Data Mover"), application("Vault", OptionsAllowAdminApprovedUsersOnly=True)]
     org = salesforce.add(
-        FakeOrg(files=demo_files(), rows={"ConnectedApplication": [{"Id": None, "Name": "Data Mover"}]})
+        FakeOrg(
+            files=demo_files(),
+            rows={"ConnectedApplication": rows, "OauthToken": [{"AppName": "Data Mover", "users": 3}]},
+        )
     )
     results = found(live(pytester, monkeypatch, org))
     of_app = {control: row for (_, app, control), row in results.items() if app == "Data Mover"}
-    assert {control: row["verdict"] for control, row in of_app.items()} == {"readable": "manual"}
-    assert "Setup > Manage Connected Apps" in of_app["readable"]["message"]
+    assert of_app["ca-manage-profiles"]["verdict"] == of_app["sbs-oauth-002"]["verdict"] == "fail"
+    evidence = {one["setting"]: one for one in of_app["ca-manage-profiles"]["evidence"]}
+    approved = evidence["oauthConfig.isAdminApproved"]
+    assert approved["source"] == "SOQL ConnectedApplication"
+    assert approved["value"] == "false (ConnectedApplication.OptionsAllowAdminApprovedUsersOnly)"
+    assert results["connected_app", "Vault", "sbs-oauth-002"]["verdict"] != "fail"
+    others = {control: row for control, row in of_app.items() if control not in DECIDED}
+    assert len(others) > 20
+    passed = {control for control, row in others.items() if row["verdict"] in ("pass", "fail", "unverifiable")}
+    assert passed == set()
+    assert "Data Mover is an app of another publisher" in of_app["ca-pkce"]["message"]
+    assert "Setup > Manage Connected Apps" in of_app["ca-pkce"]["message"]
+    assert "readable" not in of_app
     assert results[None, None, "org-single-logout"]["verdict"] != "pass"
+
+
+def test_an_installed_app_that_metadata_might_have_shown_is_unverifiable(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
+) -> None:
+    """Where connected apps are missing from the retrieve, nobody can tell whose an app is, and it fails."""
+    org = FakeOrg(files=demo_files(), rows={"ConnectedApplication": [application("Data Mover")]})
+    org.denied_types.add("ConnectedApp")
+    results = found(live(pytester, monkeypatch, salesforce.add(org)))
+    of_app = {control: row["verdict"] for (_, app, control), row in results.items() if app == "Data Mover"}
+    assert of_app == {"readable": "unverifiable"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "verdict"),
+    [
+        ({"RefreshTokenValidityPeriod": 30, "OptionsRefreshTokenValidityMetric": True}, "fail"),
+        ({"RefreshTokenValidityPeriod": 2161}, "fail"),
+        ({"RefreshTokenValidityPeriod": 2160}, "manual"),
+        ({"RefreshTokenValidityPeriod": 4}, "manual"),
+        ({"RefreshTokenValidityPeriod": 3}, "manual"),
+        ({"RefreshTokenValidityPeriod": 0}, "manual"),
+        ({"RefreshTokenValidityPeriod": None}, "manual"),
+        ({"RefreshTokenValidityPeriod": "soon"}, "manual"),
+    ],
+)
+def test_the_app_of_the_salesforce_cli_is_decided_as_far_as_its_record_goes(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    salesforce: Emulator,
+    columns: dict[str, Any],
+    verdict: str,
+) -> None:
+    """A lifetime that is too long in any unit, or that ends only without use, fails; no record shows the timeout."""
+    rows = {"ConnectedApplication": [application("Salesforce CLI", **columns)]}
+    org = salesforce.add(FakeOrg(files=demo_files(), rows=rows))
+    row = found(live(pytester, monkeypatch, org, "-k", "sbs-dep-006"))["connected_app", "Salesforce CLI", "sbs-dep-006"]
+    assert row["verdict"] == verdict
+    if verdict == "fail":
+        assert "do not expire within 90 days" in row["message"]
+        assert "ConnectedApplication.RefreshTokenValidityPeriod" in {one["setting"] for one in row["evidence"]}
+
+
+HOLDERS = {
+    f"PermissionSetAssignment:{permission}": [{"Assignee": {"Username": user}} for user in users]
+    for permission, users in {
+        "ApiEnabled": ["Ada@acme.example", "bo@acme.example", "bo@acme.example"],
+        "CanApproveUninstalledApps": ["ada@acme.example"],
+        "UseAnyApiClient": [],
+    }.items()
+}
+CONTROLS = {
+    "ApiEnabled": "sbs-acs-002",
+    "CanApproveUninstalledApps": "sbs-acs-003",
+    "UseAnyApiClient": "sbs-acs-006",
+}
+
+
+def holders(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return verdict and message of the controls on who holds a permission."""
+    rows = found(document)
+    return {
+        permission: (rows[None, None, control]["verdict"], rows[None, None, control]["message"])
+        for permission, control in CONTROLS.items()
+    }
+
+
+@pytest.mark.parametrize("distributed", [False, True], ids=["one process", "distributed"])
+@pytest.mark.parametrize("option", ["", "--sf-show-identities"], ids=["masked", "shown"])
+def test_holders_of_permissions_are_listed(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    salesforce: Emulator,
+    option: str,
+    *,
+    distributed: bool,
+) -> None:
+    """Users who hold a permission are listed for a person, once and masked; where nobody does it passes."""
+    org = salesforce.add(FakeOrg(files=demo_files(), rows=HOLDERS))
+    arguments = ["-k", "sbs-acs-00", *filter(None, [option]), *(["-n2"] if distributed else [])]
+    said = holders(live(pytester, monkeypatch, org, *arguments))
+    assert [verdict for verdict, _ in said.values()] == ["manual", "manual", "pass"]
+    names = "Ada@acme.example, bo@acme.example" if option else "A***@acme.example, b***@acme.example"
+    assert "2 users hold the permission" in said["ApiEnabled"][1]
+    assert said["ApiEnabled"][1].endswith(f"{names}.")
+
+
+@pytest.mark.parametrize("option", ["", "--sf-show-identities"], ids=["masked", "shown"])
+def test_holders_who_are_not_on_the_list_fail(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator, option: str
+) -> None:
+    """Where the configuration lists who may hold a permission, somebody else who holds it is a finding."""
+    (pytester.path / "oauthcontrols.yaml").write_text(
+        "permission_holders:\n  api_enabled: [ada@acme.example]\n"
+        "  approve_uninstalled_connected_apps: [ada@acme.example]\n",
+        "utf-8",
+    )
+    org = salesforce.add(FakeOrg(files=demo_files(), rows=HOLDERS))
+    document = live(pytester, monkeypatch, org, "-k", "sbs-acs-00", *filter(None, [option]))
+    said = holders(document)
+    assert [verdict for verdict, _ in said.values()] == ["fail", "pass", "pass"]
+    evidence = {one["setting"]: one["value"] for one in found(document)[None, None, "sbs-acs-002"]["evidence"]}
+    name = "bo@acme.example" if option else "b***@acme.example"
+    assert evidence["holders who are not on the list"] == name
+    assert evidence["permission_holders.api_enabled"] == "1 user may hold it"
+
+
+def test_holders_who_are_the_user_alone_prove_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
+) -> None:
+    """A user who may not see the assignments of others sees own ones only, or none, and nothing passes by that."""
+    rows = {"PermissionSetAssignment:ApiEnabled": [{"Assignee": {"Username": "auditor@acme.example"}}]}
+    org = salesforce.add(FakeOrg(files=demo_files(), rows=rows))
+    said = holders(live(pytester, monkeypatch, org, "-k", "sbs-acs-00"))
+    assert {verdict for verdict, _ in said.values()} == {"unverifiable"}
+    assert all("View Setup and Configuration" in message for _, message in said.values())
+
+
+def test_a_permission_that_the_org_does_not_have_does_not_apply(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
+) -> None:
+    """Without API Access Control an org has no Use Any API Client; the other permissions are read all the same."""
+    org = salesforce.add(FakeOrg(files=demo_files(), rows=HOLDERS, unknown_columns={"PermissionsUseAnyApiClient"}))
+    said = holders(live(pytester, monkeypatch, org, "-k", "sbs-acs-00"))
+    assert [verdict for verdict, _ in said.values()] == ["manual", "manual", "not_applicable"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [[None], [{}], [{"Assignee": None}], [{"Assignee": {"Username": 5}}], [{"Assignee": {"Username": ""}}]],
+)
+def test_records_without_a_user_prove_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator, records: list[Any]
+) -> None:
+    """A record that names no user may stand for anybody, so nothing passes by the others."""
+    (pytester.path / "oauthcontrols.yaml").write_text(
+        "permission_holders: {approve_uninstalled_connected_apps: [ada@acme.example]}\n", "utf-8"
+    )
+    rows = {name: [*of_permission, *records] for name, of_permission in HOLDERS.items()}
+    org = salesforce.add(FakeOrg(files=demo_files()))
+    org.fail("query:PermissionSetAssignment", lambda call: answer_with(rows, call), always=True)
+    said = holders(live(pytester, monkeypatch, org, "-k", "sbs-acs-00"))
+    assert {verdict for verdict, _ in said.values()} == {"unverifiable"}
+
+
+def answer_with(rows: Mapping[str, list[Any]], call: Call) -> Response:
+    """Answer a query for holders with records that are as they are."""
+    permission = next((one for one in CONTROLS if f"Permissions{one} = true AND" in call.request.args["q"]), None)
+    records = rows.get(f"PermissionSetAssignment:{permission}", [])
+    body = {"totalSize": len(records), "done": True, "records": records}
+    return Response(json.dumps(body), content_type="application/json")
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+def test_a_refused_column_takes_only_its_own_setting(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator, *, several: bool
+) -> None:
+    """A column that an org does not have is unreadable, with the reason, and everything else is read."""
+    org = FakeOrg(files=demo_files(), rows={"ConnectedApplication": [application("Data Mover")], **HOLDERS})
+    org.unknown_columns = {"OptionsHasSessionLevelPolicy", *(["RefreshTokenValidityPeriod"] if several else [])}
+    read_org = read(monkeypatch, salesforce.add(org))
+    app = next(one for one in read_org.apps if one.name == "Data Mover")
+    refused = app.settings["ConnectedApplication.OptionsHasSessionLevelPolicy"]
+    assert isinstance(refused, Unreadable)
+    assert "INVALID_FIELD: No such column 'OptionsHasSessionLevelPolicy'" in refused.reason
+    assert isinstance(app.settings.get("ConnectedApplication.RefreshTokenValidityPeriod"), Unreadable) is several
+    assert app.value("oauthConfig.isAdminApproved") is False
+    assert read_org.value("InstalledApps.Label")
+    assert read_org.value("PermissionHolders.CanApproveUninstalledApps") == ("ada@acme.example",)
+    # The first of them is asked for again together with other queries, at no further call.
+    assert read_org.api_calls == 6 + several
+
+
+def test_refused_columns_do_not_take_more_calls_than_there_are(
+    monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
+) -> None:
+    """However long the retrieve took, an org that refuses every column is read with ten calls."""
+    fake = salesforce.add(many_apps(20))
+    fake.polls = 4
+    fake.unknown_columns = set(METADATA_TYPES["connected_app", "ConnectedApplication"].fields)
+    monkeypatch.setattr(metadata_api, "LAST_POLL", 0.1)
+    org = read(monkeypatch, fake)
+    assert org.api_calls == 10
+    assert len(org.apps) == 20
+    pin = org.apps[0].setting(PIN_LENGTH, "ConnectedApplication")
+    assert isinstance(pin, Unreadable)
+    assert "No such column" in pin.reason
+
+
+def test_an_org_that_refuses_several_queries_in_one_is_asked_one_by_one(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
+) -> None:
+    """Where the composite request itself is refused nothing is lost as long as there are calls left."""
+    files_ = {"connectedApps/Ledger.connectedApp": RUNNER}
+    rows = {"PermissionSetAssignment": [assignment("ledger.bot@acme.example", "ApiEnabled")], **HOLDERS}
+    org = salesforce.add(FakeOrg(files=files_, rows=rows))
+    org.fail("composite", rest_error(404, "NOT_FOUND", "The requested resource does not exist"), always=True)
+    document = live(pytester, monkeypatch, org, "-k", "sbs-acs-00")
+    assert found(document)["connected_app", "Ledger", "sbs-acs-008"]["verdict"] == "pass"
+    assert [verdict for verdict, _ in holders(document).values()] == ["manual", "manual", "pass"]
+    assert document["orgs"][0]["api_calls"] == 10
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        raw(200, "application/json", "{"),
+        raw(200, "application/json", "[]"),
+        raw(200, "application/json", '{"compositeResponse": []}'),
+        raw(200, "application/json", '{"compositeResponse": [{"referenceId": "query0", "body": null}, 5]}'),
+        rest_error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    ],
+    ids=["cut", "list", "empty", "no records", "limit"],
+)
+def test_answers_to_several_queries_that_are_not_understood_pass_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator, answer: Answer
+) -> None:
+    """Whatever is missing from the answer is unverifiable, and the run goes on."""
+    files_ = {"connectedApps/Ledger.connectedApp": RUNNER}
+    org = salesforce.add(FakeOrg(files=files_))
+    org.fail("composite", answer, always=True)
+    document = live(pytester, monkeypatch, org, "-k", "sbs-acs-00")
+    assert found(document)["connected_app", "Ledger", "sbs-acs-008"]["verdict"] == "unverifiable"
+    assert {verdict for verdict, _ in holders(document).values()} == {"unverifiable"}
 
 
 @pytest.mark.parametrize(
@@ -348,7 +622,7 @@ def test_a_great_many_run_as_users_are_asked_for_in_part(
     results = found(live(pytester, monkeypatch, salesforce.add(org), "-k", "sbs-acs-008"))
     assert results["connected_app", "App_000", "sbs-acs-008"]["verdict"] == "pass"
     assert results["connected_app", "App_299", "sbs-acs-008"]["verdict"] == "unverifiable"
-    query = next(sent for sent in org.sent if "FROM PermissionSetAssignment" in sent)
+    query = next(unquote(sent) for sent in org.sent if "compositeRequest" in sent)
     assert "'o\\'brien.000." in query
     assert "brien.299" not in query
 
@@ -373,11 +647,17 @@ def test_an_external_client_app_without_its_oauth_settings_is_not_called_one_wit
 def test_packages_of_installed_apps_are_listed_as_manual(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
-    """An app of a package that the retrieve does not deliver is one manual case."""
+    """An app of a package that the retrieve does not deliver is one manual case, or has what its record shows."""
     org = FakeOrg(files=demo_files(), listed=[Listed("ConnectedApp", "quotes__Feed", "quotes", "installed")])
     document = live(pytester, monkeypatch, salesforce.add(org))
     of_app = {control: row for (_, app, control), row in found(document).items() if app == "quotes__Feed"}
     assert {control: row["verdict"] for control, row in of_app.items()} == {"readable": "manual"}
+    org.rows["ConnectedApplication"] = [application("Quotes", Id=component_id("ConnectedApp", "quotes__Feed"))]
+    results = found(live(pytester, monkeypatch, org))
+    row = results["connected_app", "quotes__Feed", "sbs-oauth-002"]
+    assert (row["verdict"], row["label"]) == ("fail", "Quotes")
+    assert ("connected_app", "quotes__Feed", "readable") not in results
+    assert "Quotes" not in {app for _, app, _ in results}
 
 
 def test_an_org_says_where_it_was_read(
@@ -394,5 +674,7 @@ def test_an_org_says_where_it_was_read(
     assert said["org_id"] == org.org_id
     assert said["api_version"] == "67.0"
     assert said["api_calls"] == 6
-    result.stdout.fnmatch_lines(["org env: 12 apps *, read 20* UTC from org https://acme.my.salesforce.com (*"])
-    result.stdout.fnmatch_lines(["*env: 12 apps *", "  read with 6 API calls"])
+    result.stdout.fnmatch_lines(
+        [f"org env: {sample_org.APPS} apps *, read 20* UTC from org https://acme.my.salesforce.com (*"]
+    )
+    result.stdout.fnmatch_lines([f"*env: {sample_org.APPS} apps *", "  read with 6 API calls"])

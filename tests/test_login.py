@@ -325,7 +325,7 @@ def test_variable_that_is_part_of_a_value(pytester: pytest.Pytester, org: FakeOr
 
 @pytest.mark.parametrize(
     "value",
-    ["$PASSWORD", "$(PASSWORD)", "${PASSWORD", "${}", "${PASS-WORD}"],
+    ["a$PASSWORD", "$(PASSWORD)", "${PASSWORD", "$5", "${}."],
 )
 def test_value_that_only_looks_like_a_variable(pytester: pytest.Pytester, org: FakeOrg, value: str) -> None:
     """Whatever is not a name between ${ and } is sent as it stands, and is noted as plain text."""
@@ -333,7 +333,7 @@ def test_value_that_only_looks_like_a_variable(pytester: pytest.Pytester, org: F
     configure(pytester, {"prod": PASSWORD | {"password": value}})
     found = assess(pytester).found
     assert len(logins(org)) == 1
-    assert "  note: oauthcontrols.yaml:4: 'password' of prod stands here in plain text" in found.output
+    assert "  note: oauthcontrols.yaml:4: 'password' of prod is in plain text" in found.output
 
 
 def test_variable_with_a_variable_in_it(
@@ -498,7 +498,10 @@ def test_name_that_no_org_can_have(pytester: pytest.Pytester, salesforce: Emulat
     """A name that means something else is refused with file and line, whichever org is asked for."""
     configure(pytester, {"prod": {"cli": "acme"}, name: {"cli": "acme"}})
     message = usage_error(run(pytester, org="prod"))
-    assert message == f"oauthcontrols.yaml:4: an org cannot be called '{name}', which --sf-org takes for something else"
+    assert (
+        message
+        == f"oauthcontrols.yaml:4: an org cannot be called '{name}': --sf-org takes it for the sample org or a path"
+    )
 
 
 # Configurations that say no login.
@@ -523,11 +526,11 @@ def test_login_that_is_not_understood(pytester: pytest.Pytester, salesforce: Emu
     [
         ("orgs:\n- prod\n", 1, "'orgs' must be a mapping of names to logins"),
         ("orgs: prod\n", 1, "'orgs' must be a mapping of names to logins"),
-        ("\norgs:\n", 2, "'orgs' must be a mapping of names to logins"),
+        ("\norgs:\n", 2, "'orgs' has no value"),
         ("orgs:\n  prod: acme\n", 2, "'prod' must be a mapping that says how to log in"),
         ("orgs:\n  prod:\n  uat:\n    cli: acme\n", 2, "'prod' must be a mapping that says how to log in"),
-        ("orgs:\n  prod:\n    cli: a\n  prod:\n    cli: b\n", 4, "'prod' stands here a second time"),
-        ("orgs:\n  prod:\n    cli: a\n    cli: b\n", 4, "'cli' stands here a second time"),
+        ("orgs:\n  prod:\n    cli: a\n  prod:\n    cli: b\n", 4, "'prod' is repeated"),
+        ("orgs:\n  prod:\n    cli: a\n    cli: b\n", 4, "'cli' is repeated"),
         ("org:\n  prod:\n    cli: a\n", 1, "unknown key 'org'; did you mean 'orgs'?"),
     ],
     ids=["list", "text", "nothing", "login-text", "login-nothing", "name-twice", "key-twice", "section"],
@@ -699,7 +702,7 @@ def test_secret_in_plain_text(
         start = lines.index(f"  {name}:")
         line = next(at for at in range(start, len(lines)) if lines[at].startswith(f"    {secret}:")) + 1
         expected.append(
-            f"oauthcontrols.yaml:{line}: '{secret}' of {name} stands here in plain text; put it into an environment"
+            f"oauthcontrols.yaml:{line}: '{secret}' of {name} is in plain text: move it to an environment"
             f" variable and write '{secret}: ${{{variable}}}'"
         )
     arguments = ("-k=ca-pkce", *(f"--sf-org={name}" for name in said if name != "person"))
@@ -731,7 +734,7 @@ def test_password_login_is_warned_of(pytester: pytest.Pytester, org: FakeOrg, wa
     configure(pytester, {"prod": EXCHANGED[way]})
     assessed = assess(pytester)
     warning = (
-        "oauthcontrols.yaml:3: prod logs in with a password, which Salesforce ends in June 2027; use a JWT"
+        "oauthcontrols.yaml:3: prod logs in with a password, which Salesforce retires in June 2027: use a JWT"
         " (private_key_file) or the Salesforce CLI (cli)"
     )
     assert assessed.notes == ([warning] if way == "password" else [])

@@ -34,6 +34,7 @@ from pytest_oauthcontrols.sources.parser import SourceError, UnreadableFile, par
 from .support.catalogue import CATALOGUE
 from .support.hostile_files import mutated
 from .support.metadata_files import (
+    CERTIFICATE,
     DEMO,
     DEMO_FILES,
     MIXED_FILES,
@@ -50,13 +51,6 @@ from .support.orgs import TAKEN_AT, everything, org_of
 
 ORG_ZIP = Origin("uat", "archive", "org.zip", TAKEN_AT)
 PLANTED = "planted-a41f90"
-CERTIFICATE = (
-    "MIIBDzCBtqADAgECAgISZzAKBggqhkjOPQQDAjARMQ8wDQYDVQQDDAZzYW1wbGUwHhcNMjYwOTAxMDAwMDAwWhcNMzYw"
-    "ODMxMDAwMDAwWjARMQ8wDQYDVQQDDAZzYW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARQSk7nzcN10brYP0dg"
-    "oIRWB/9ytIrvzz3BnI2/nZEmHZ6vURr8b8D1MvYNzVyjFS8CWSKNVD32gW4bGu8CYA01MAoGCCqGSM49BAMCA0gAMEUC"
-    "IBgEsgY+bRgKz2Yp2TrEP7nb3b1nCYl45c+kukEVGyTpAiEArVf1LaZVYCT4VvK+iuTM5B7yTgEzuMIdtl0/7Ct7JwM="
-)
-"""A certificate that is valid until 2036, as the Metadata API writes it."""
 
 
 def read_folder(folder: Path, location: str = "force-app") -> Org:

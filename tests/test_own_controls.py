@@ -34,6 +34,12 @@ def run(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResult, l
     return result, document["results"]
 
 
+def without_result(pytester: pytest.Pytester) -> list[str]:
+    """Return why checks of the last run have no result, but for those of the suite, which was not asked for."""
+    checks = json.loads((pytester.path / "results.json").read_text("utf-8"))["checks"]
+    return [gap["reason"] for gap in checks["without_result"] if gap["why"] != "not collected"]
+
+
 def verdicts(rows: list[dict[str, Any]]) -> dict[str | None, str]:
     """Return the verdict of each app, or of the org."""
     return {row["app"]: row["verdict"] for row in rows}
@@ -65,7 +71,11 @@ def test_each_app_is_a_case(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("body", "verdict", "says"),
     [
-        ("assert app.pkce_required", "fail", "assert False + where False = <App connected_app App>.pkce_required"),
+        (
+            "assert app.pkce_required",
+            "fail",
+            "assert False + where False = <App connected_app App of uat>.pkce_required",
+        ),
         ('pytest.fail("It is off.")', "fail", "It is off."),
         ('pytest.skip("It is no client.")', "not_applicable", "It is no client."),
         ('state("manual", "Ask the vendor.")', "manual", "Ask the vendor."),
@@ -116,12 +126,14 @@ def test_how_a_test_ends_is_the_verdict(pytester: pytest.Pytester, body: str, ve
 
 
 def test_a_mistake_in_a_test_is_no_verdict(pytester: pytest.Pytester) -> None:
-    """An error of the test itself shows its traceback; in the reports nothing was verified."""
+    """An error of the test itself shows its traceback; in the reports the check has no result, and the error is why."""
     kept(pytester, {"App": app()})
     write(pytester, 'app.value("oauthConfig.isPkceRequierd")')
-    result, (row,) = run(pytester)
-    assert row["verdict"] == "unverifiable"
-    assert "did you mean 'oauthConfig.isPkceRequired'?" in row["message"]
+    result, rows = run(pytester)
+    assert rows == []
+    (reason,) = without_result(pytester)
+    assert reason.startswith("error: LookupError: ")
+    assert reason.endswith("did you mean 'oauthConfig.isPkceRequired'?")
     result.stdout.fnmatch_lines(['>*app.value("oauthConfig.isPkceRequierd")'])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
@@ -133,7 +145,10 @@ def test_a_mistake_in_a_test_is_no_verdict(pytester: pytest.Pytester) -> None:
             'state("passed", "It is.")',
             "ValueError: the verdict is one of pass, fail, not_applicable, manual, unverifiable",
         ),
-        ('state("fail", "It is.", "here")', "TypeError: evidence is Seen, Absent or Unreadable, as `examine` gives it"),
+        (
+            'state("fail", "It is.", "here")',
+            "TypeError: evidence is Seen, Absent or Unreadable, as `examine` returns it",
+        ),
         ('app.value("ExtlClntAppOauthSettings.singleLogoutUrl")', "LookupError: there is no setting"),
     ],
 )
@@ -141,8 +156,8 @@ def test_what_cannot_be_stated_or_asked_for(pytester: pytest.Pytester, body: str
     """The traceback ends in the test, with a message that says what would be right."""
     kept(pytester, {"App": app()})
     write(pytester, body)
-    result, (row,) = run(pytester)
-    assert row["verdict"] == "unverifiable"
+    result, rows = run(pytester)
+    assert rows == []
     text = result.stdout.str()
     assert f"E       {says}" in text
     assert "model.py" not in text
@@ -159,23 +174,23 @@ def test_what_cannot_be_told_in_a_plain_test(pytester: pytest.Pytester) -> None:
     text = result.stdout.str()
     assert "Unverifiable: oauthConfig.scopes is absent from" in text
     assert "model.py" not in text
-    assert "uat: 1 app (1 connected, 0 external client), 0 cases" in text
+    assert "uat: 1 app (1 connected, 0 external client), 0 of " in text
     assert "0 pass" not in text
 
 
 def test_a_test_that_cannot_be_set_up_verifies_nothing(pytester: pytest.Pytester) -> None:
-    """An error of a fixture, and a mark that skips, are in the reports."""
+    """After an error of a fixture, and with a mark that skips, the check has no result, and the reports say why."""
     kept(pytester, {"App": app()})
     pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef register():\n    raise OSError('no register')\n")
     write(pytester, "pass", takes="app, register")
-    result, (row,) = run(pytester)
+    result, rows = run(pytester)
     assert result.parseoutcomes() == {"errors": 1}
-    assert row["verdict"] == "unverifiable"
-    assert row["message"] == "cannot be verified: The test could not be set up: no register"
+    assert (rows, without_result(pytester)) == ([], ["error: in setup: OSError: no register"])
     write(pytester, "pass", mark=f'{CONTROL})\n@pytest.mark.skip(reason="not yet"')
-    result, (row,) = run(pytester)
+    result, rows = run(pytester)
     assert result.parseoutcomes() == {"skipped": 1}
-    assert (row["verdict"], row["message"]) == ("not_applicable", "not yet")
+    assert (rows, without_result(pytester)) == ([], ["skipped by the project: not yet"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_control_of_the_org(pytester: pytest.Pytester) -> None:
@@ -315,14 +330,15 @@ def test_beside_the_suite(pytester: pytest.Pytester) -> None:
     assert len(data["apps"]["kind"]) == 3, "two apps and the org"
 
 
-def test_a_crash_leaves_it_unverifiable(pytester: pytest.Pytester) -> None:
-    """Where a worker dies in a test, the reports say that its control was not verified."""
+def test_a_crash_leaves_it_without_a_result(pytester: pytest.Pytester) -> None:
+    """Where a worker dies in a test, the reports say that its check has no result."""
     kept(pytester, {"App": app()})
     write(pytester, "import os\nos._exit(3)")
-    result, (row,) = run(pytester, "-n1", "--max-worker-restart=0")
+    result, rows = run(pytester, "-n1", "--max-worker-restart=0")
     assert result.ret != 0
-    assert row["verdict"] == "unverifiable"
-    assert "The test has not ended." in row["message"]
+    assert rows == []
+    (reason,) = without_result(pytester)
+    assert reason.startswith("error: worker 'gw0' crashed while running ")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from .support import sample_org
+
 SUITE = "pytest_oauthcontrols/suite.py"
 
 GOOD = """
@@ -94,7 +96,7 @@ def test_summary_is_read_in_ten_seconds(pytester: pytest.Pytester, org: Path) ->
     """The terminal ends with apps, cases by verdict, failures by severity and the worst apps."""
     result = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce", "--tb=no", "-q")
     assert result.outlines[-6:] == [
-        "force-app: 2 apps (2 connected, 0 external client), 2 cases",
+        "force-app: 2 apps (2 connected, 0 external client), 2 of * checks",
         "  1 pass, 1 fail, 0 not applicable, 0 manual, 0 unverifiable",
         "failing: 1 critical",
         "worst apps:",
@@ -167,11 +169,16 @@ def test_hooks_of_the_project_get_test_functions(pytester: pytest.Pytester, org:
         import pathlib
         import pytest
 
+        from pytest_oauthcontrols import suite
+
+        item_file = suite.__file__
+
         def show(hook, item):
             assert isinstance(item, pytest.Function)
             assert item.function is item.obj is item.module.test_control
             assert item.originalname == "test_control" and item.name == "test_control[Price_Feed-ca-pkce]"
-            assert (item.callspec.params["app"].name, item.callspec.params["control"].id) == ("Price_Feed", "ca-pkce")
+            assert item.callspec.params["sf_app"].name == "Price_Feed"
+            assert item.callspec.params["sf_control"].id == "ca-pkce"
             assert {"Price_Feed-ca-pkce", "control", "cvss_critical"} <= set(item.keywords)
             assert [mark.name for mark in item.iter_markers()] == ["control", "cvss_critical"]
             arguments = {name: str(value) for name, value in sorted((item.funcargs or {}).items())}
@@ -183,8 +190,8 @@ def test_hooks_of_the_project_get_test_functions(pytester: pytest.Pytester, org:
 
         def pytest_runtest_logstart(nodeid, location):
             file, line, name = location
-            source = pathlib.Path(file).read_text("utf-8").splitlines()
-            print("SEEN logstart", source[line].partition("(")[0], name)
+            source = pathlib.Path(item_file).read_text("utf-8").splitlines()
+            print("SEEN logstart", file, source[line].partition("(")[0], name)
 
         def pytest_runtest_setup(item):
             show("setup", item)
@@ -205,11 +212,11 @@ def test_hooks_of_the_project_get_test_functions(pytester: pytest.Pytester, org:
     )
     result = pytester.runpytest("--sf-org=./force-app", "-s", "-k", "Price_Feed-ca-pkce")
     assert result.parseoutcomes()["failed"] == 1
-    arguments = "<App connected_app Price_Feed> <Control ca-pkce>"
+    arguments = "<App connected_app Price_Feed of force-app> <Control ca-pkce>"
     seen = [line.partition("SEEN ")[2] for line in result.outlines if "SEEN " in line]
     assert seen == [
         "itemcollected",
-        "logstart def test_control test_control[Price_Feed-ca-pkce]",
+        f"logstart {SUITE} def test_control test_control[Price_Feed-ca-pkce]",
         "setup",
         f"makereport setup {arguments}",
         f"call {arguments}",
@@ -221,10 +228,11 @@ def test_hooks_of_the_project_get_test_functions(pytester: pytest.Pytester, org:
 
 
 def test_hook_may_stand_in_for_the_test(pytester: pytest.Pytester, org: Path) -> None:
-    """A project's pytest_pyfunc_call decides how a case is called, or that it is not."""
+    """A project's pytest_pyfunc_call decides how a check is called, or that it is not; then it has no result."""
     pytester.makeconftest("def pytest_pyfunc_call(pyfuncitem):\n    return True\n")
     result = pytester.runpytest("--sf-org=./force-app", "-k", "Price_Feed-ca-pkce")
     assert result.parseoutcomes()["passed"] == 1
+    result.stdout.fnmatch_lines(["partial: 0 of * checks have a result", "  1 error: the test ended without a verdict"])
 
 
 @pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
@@ -257,7 +265,7 @@ def test_fixtures_for_every_test_see_the_case(pytester: pytest.Pytester, org: Pa
         @pytest.fixture(autouse=True)
         def everywhere(request, record_property):
             app, control = request.getfixturevalue("app"), request.getfixturevalue("control")
-            assert (app, control) == (request.node.funcargs["app"], request.node.callspec.params["control"])
+            assert (app, control) == (request.node.funcargs["sf_app"], request.node.callspec.params["sf_control"])
             record_property("owner", f"{app.name}/{control.id}")
             if control.id == "ca-refresh-token-rotation":
                 pytest.skip("another time")
@@ -331,19 +339,21 @@ def test_hooks_of_fixtures_see_parameters(pytester: pytest.Pytester, org: Path) 
     )
     result = pytester.runpytest("--sf-org=./force-app", "-s", "-k", "Stock_Sync-ca-pkce")
     assert result.parseoutcomes()["passed"] == 1
-    result.stdout.fnmatch_lines(["*SEEN up app <App connected_app Stock_Sync>", "SEEN up control <Control ca-pkce>"])
-    result.stdout.fnmatch_lines_random(["*SEEN down app", "*SEEN down control"])
+    result.stdout.fnmatch_lines(
+        ["*SEEN up sf_app <App connected_app Stock_Sync of force-app>", "SEEN up sf_control <Control ca-pkce>"]
+    )
+    result.stdout.fnmatch_lines_random(["*SEEN down sf_app", "*SEEN down sf_control"])
 
 
 def test_setup_is_shown(pytester: pytest.Pytester, org: Path) -> None:
     """--setup-show and --setup-plan show the cases' parameters; a plan runs nothing."""
     shown = pytester.runpytest("--sf-org=./force-app", "--setup-show", "-k", "Price_Feed-ca-pkce")
     shown.stdout.fnmatch_lines(
-        ["*SETUP*app?*Price_Feed*", "*SETUP*control?*ca-pkce*", "*test_control?Price_Feed-ca-pkce?*fixtures used*"]
+        ["*SETUP*sf_app?*", "*SETUP*sf_control?*ca-pkce*", "*test_control?Price_Feed-ca-pkce?*fixtures used*"]
     )
     assert shown.parseoutcomes()["failed"] == 1
     planned = pytester.runpytest("--sf-org=./force-app", "--setup-plan", "-k", "Price_Feed-ca-pkce")
-    planned.stdout.fnmatch_lines(["*SETUP*app?*Price_Feed*", "*SETUP*control?*ca-pkce*"])
+    planned.stdout.fnmatch_lines(["*SETUP*sf_app?*", "*SETUP*sf_control?*ca-pkce*"])
     assert planned.ret == pytest.ExitCode.OK
 
 
@@ -356,7 +366,7 @@ def test_marks_of_the_project_apply(pytester: pytest.Pytester, org: Path) -> Non
 
         def pytest_collection_modifyitems(items):
             for item in items:
-                if item.callspec.params["control"].id == "ca-pkce":
+                if item.callspec.params["sf_control"].id == "ca-pkce":
                     item.add_marker("board")
                 if "Price_Feed" in item.name:
                     item.add_marker(pytest.mark.skip(reason="to be switched off"))
@@ -570,7 +580,7 @@ def test_several_orgs_in_one_run(pytester: pytest.Pytester, org: Path) -> None:
     assert f"{SUITE}::test_control[demo-Nightly_ETL-ca-pkce]" in collected
     assert f"{SUITE}::test_org_control[demo-org-oauth-oidc]" in collected
     run = pytester.runpytest("--sf-org=./force-app", "--sf-org=demo", "-k", "pkce", "--tb=no")
-    run.stdout.fnmatch_lines(["force-app: 2 apps*, 2 cases", "demo: 12 apps*"])
+    run.stdout.fnmatch_lines(["force-app: 2 apps*, 2 of * checks", f"demo: {sample_org.APPS} apps*"])
 
 
 def differing(pytester: pytest.Pytester) -> None:
@@ -679,7 +689,12 @@ def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
             heavy = {"lxml", "simple_salesforce", "cryptography", "zeep", "requests"}
             assert not heavy & set(sys.modules)
             own = {name for name in sys.modules if name.startswith("pytest_oauthcontrols.")}
-            assert own == {"pytest_oauthcontrols.pytest_hooks.hookspecs", "pytest_oauthcontrols.plugin"}
+            assert own == {
+                "pytest_oauthcontrols.plugin",
+                "pytest_oauthcontrols.pytest_hooks",
+                "pytest_oauthcontrols.pytest_hooks.hookspecs",
+                "pytest_oauthcontrols.reports",
+            }
         """
     )
     result = pytester.runpytest_subprocess("-p", "no:hypothesispytest")
@@ -754,7 +769,7 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
     ]
     assert document["schema"] == 1
     assert document["tool"]["name"] == "pytest-oauthcontrols"
-    assert document["catalogue"]["controls"] == 78
+    assert document["catalogue"]["controls"] == len(sample_org.CONTROLS)
     (read,) = document["orgs"]
     assert (read["name"], read["source"], read["apps"], read["org_id"], read["api_calls"]) == (
         "force-app",
@@ -786,6 +801,7 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
         "blocking": True,
         "not_blocking": None,
         "not_blocking_says": None,
+        "runs": 1,
         "waiver": None,
         "attestation": None,
         "change": None,
@@ -847,6 +863,6 @@ def test_oldest_pytest_runs_the_suite(tmp_path: Path) -> None:
     assert "2 failed" in run("-k", "ca-pkce and (Nightly_ETL or Quote_Canvas)", "-n2", "--tb=no")
     assert "1 failed" in run(f"{SUITE}::test_control[Nightly_ETL-ca-pkce]", "--tb=no")
     assert f"{SUITE}::test_control[Nightly_ETL-ca-pkce]" in run("--collect-only", "-q")
-    assert "cases" in run(
+    assert "checks" in run(
         "-m", "cvss_critical", "--html=report.html", "--self-contained-html", "--junitxml=report.xml", "--tb=no"
     )

@@ -95,17 +95,25 @@ SCORES = {
 
 
 @pytest.mark.parametrize(
-    ("arguments", "accepted"),
+    ("gate", "arguments", "accepted"),
     [
-        (["--sf-severity=context", "--sf-fail-on=medium"], {"Rotating"}),
-        (["--sf-severity=context", "--sf-fail-on=low"], set()),
-        (["--sf-severity=context", "--sf-fail-on=never"], set(SCORES)),
-        (["--sf-severity=published", "--sf-fail-on=critical"], set()),
-        (["--sf-fail-on=critical"], set()),
+        ("low", ["--sf-severity=context", "--sf-fail-on=medium"], {"Rotating"}),
+        ("low", ["--sf-severity=context", "--sf-fail-on=low"], set()),
+        ("low", ["--sf-severity=context", "--sf-fail-on=never"], set(SCORES)),
+        ("low", ["--sf-severity=published", "--sf-fail-on=critical"], set()),
+        ("low", ["--sf-fail-on=critical"], set()),
+        ("medium in context", [], {"Rotating"}),
+        ("medium in context", ["--sf-severity=published"], set()),
+        ("medium in context", ["--sf-fail-on=low"], set()),
+        ("low in context", ["--sf-fail-on=medium"], {"Rotating"}),
+        ("medium", ["--sf-severity=context"], {"Rotating"}),
     ],
 )
-def test_gate_by_the_score_in_context(pytester: pytest.Pytester, arguments: list[str], accepted: set[str]) -> None:
-    """What is seen of an app raises and lowers its score, and decides with --sf-severity=context only."""
+def test_gate_by_the_score_in_context(
+    pytester: pytest.Pytester, gate: str, arguments: list[str], accepted: set[str]
+) -> None:
+    """What is seen of an app raises and lowers its score, and decides where the gate or --sf-severity says so."""
+    configure(pytester, gate=gate)
     kept(pytester, {name: content for name, (content, _, _) in SCORES.items()})
     ran = assess(pytester, "-k", "ca-secret-refresh-token", *arguments)
     for name, (_, score, severity) in SCORES.items():
@@ -116,6 +124,8 @@ def test_gate_by_the_score_in_context(pytester: pytest.Pytester, arguments: list
         assert case.properties.items() >= {"severity_in_context": severity, "score_in_context": str(score)}.items()
         assert (case.row["severity"], case.row["score"]) == ("critical", 9.5)
     assert ran.having("xfailed") == {f"{name}-ca-secret-refresh-token" for name in accepted}
+    if not arguments:
+        assert f"gate: {gate}: {4 - len(accepted)} of 4 fail the run, {len(accepted)} below the gate" in ran.lines
 
 
 def test_unverifiable_case_gates_by_its_control(pytester: pytest.Pytester) -> None:

@@ -48,7 +48,7 @@ from pytest_oauthcontrols.sources.archive import metadata_files, open_archive
 from pytest_oauthcontrols.sources.assembly import Origin, assemble
 from pytest_oauthcontrols.sources.parser import Component, MetadataFile, SourceError, UnreadableFile, parse
 
-from .test_metadata import CERTIFICATE
+from .support.metadata_files import CERTIFICATE
 
 CATALOGUE = load()
 TAKEN_AT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -110,9 +110,8 @@ def texts_of(known: Field) -> st.SearchStrategy[tuple[str, Any]]:
             words = st.lists(st.from_regex("[a-z:/.]{1,9}", fullmatch=True), min_size=1, max_size=3)
             return words.map(lambda some: (known.separator.join(some), tuple(some)))
         return trimmed.map(lambda text: (text, (text,)))
-    if known.type == "certificate":
-        return st.just((CERTIFICATE, CERTIFICATE))
-    return trimmed.map(lambda text: (text, text))
+    certificate = st.just((CERTIFICATE, CERTIFICATE))
+    return certificate if known.type == "certificate" else trimmed.map(lambda text: (text, text))
 
 
 def spelled(draw: st.DrawFn, text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the documentation claims beside its code blocks. Run as a script, this module renews the table of controls."""
+"""What the documentation claims beside its code blocks."""
 
 from __future__ import annotations
 
@@ -30,23 +30,6 @@ PACKAGE = PROJECT / "pytest_oauthcontrols"
 CONTROLS = DOCS / "3-controls.md"
 EXTENDING = DOCS / "6-extending.md"
 LONGEST_LINE = 140
-
-
-def table() -> str:
-    """Return the table of controls."""
-    rows = ["| control | severity | CVSS | assessed | published name |", "|---|---|---|---|---|"]
-    for control in load().controls:
-        name = control.name.replace("|", "\\|")
-        core = "**" if control.core else ""
-        cells = [f"{core}{control.id}{core}", control.severity.value, control.cvss_range, control.assessed, name]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def test_table_is_that_of_the_catalogue() -> None:
-    """The table lists every control as the catalogue has it."""
-    text = CONTROLS.read_text("utf-8")
-    assert text.partition("<!-- controls -->\n")[2].partition("\n<!-- /controls -->")[0] == table()
 
 
 def test_pages_are_read_in_order() -> None:
@@ -186,14 +169,3 @@ def test_permissions_that_errors_name_are_listed() -> None:
     for permission in ("API Enabled", "Customize Application", "Modify Metadata Through Metadata API Functions"):
         assert permission in explain(Refusal("INSUFFICIENT_ACCESS", ""))
         assert f"| {permission} |" in said
-
-
-def main() -> None:
-    """Write the table of controls into its page."""
-    before, _, rest = CONTROLS.read_text("utf-8").partition("<!-- controls -->\n")
-    _, _, after = rest.partition("<!-- /controls -->")
-    CONTROLS.write_text(f"{before}<!-- controls -->\n{table()}\n<!-- /controls -->{after}", "utf-8")
-
-
-if __name__ == "__main__":
-    main()

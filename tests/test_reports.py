@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from lxml import etree, html
 
+from .support import sample_org
+from .support.catalogue import CATALOGUE
+
 HOSTILE = "<img src=x onerror=alert(1)>"
 APP = """
 <ConnectedApp xmlns="http://soap.sforce.com/2006/04/metadata">
@@ -81,7 +84,7 @@ def test_html_says_what_was_read(pytester: pytest.Pytester, org: Path) -> None:
     top = page.text_content()
     assert "Org force-app: 2 apps (2 connected, 0 external client), read 20" in top
     assert "UTC from directory force-app (sha256 " in top
-    assert "catalogue 2026.12 (78 controls, sha256 " in top
+    assert f"catalogue {CATALOGUE.version} ({len(sample_org.CONTROLS)} controls, sha256 " in top
 
 
 def test_html_keeps_hostile_names_text(pytester: pytest.Pytester, org: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pytest_oauthcontrols.config.configuration import GATES
+from pytest_oauthcontrols.config.description import SEVERITIES
 from pytest_oauthcontrols.decisions.baseline import SCHEMA as FORMAT
 from pytest_oauthcontrols.decisions.baseline import Change
 from pytest_oauthcontrols.decisions.gate import NotBlocking
@@ -22,6 +22,7 @@ from pytest_oauthcontrols.orgs.model import _ENVIRONMENTS
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.cvss import Severity
 
+from .support import sample_org
 from .support.baselines import IS, WAS
 from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import DEMO_FILES, app, zipped
@@ -88,7 +89,7 @@ def test_enumerations_are_those_of_the_code() -> None:
     assert set(result["change"]["enum"]) - {None} | set(gone["change"]["enum"]) == {one.value for one in Change}
     assert set(definitions["kind"]["enum"]) == {CONNECTED_APP, EXTERNAL_CLIENT_APP, None}
     assert set(definitions["org"]["properties"]["environment"]["enum"]) == {*_ENVIRONMENTS.values(), None}
-    assert set(properties["gate"]["properties"]["fail_on"]["enum"]) == set(GATES)
+    assert set(properties["gate"]["properties"]["fail_on"]["enum"]) == {*SEVERITIES, "never"}
 
 
 # Documents of all kinds
@@ -96,7 +97,7 @@ def test_enumerations_are_those_of_the_code() -> None:
 
 def test_sample_org(pytester: pytest.Pytester) -> None:
     """The results of the sample org are valid."""
-    assert len(run(pytester, orgs=("demo",))["results"]) == 354
+    assert len(run(pytester, orgs=("demo",))["results"]) == sample_org.CASES
 
 
 def test_folder_archive_snapshot(pytester: pytest.Pytester) -> None:
@@ -155,7 +156,7 @@ def test_what_a_baseline_lacks(pytester: pytest.Pytester) -> None:
     run(pytester)
     (pytester.path / "out.json").rename(pytester.path / "before.json")
     baseline = run(pytester, "--sf-baseline=before.json")["baseline"]
-    assert (baseline["missing_cases"], baseline["missing_orgs"]) == (0, [])
+    assert (baseline["missing_checks"], baseline["missing_orgs"]) == (0, [])
 
 
 # What the schema refuses

@@ -24,6 +24,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from lxml import etree
 
+from .support import sample_org
 from .support.salesforce import (
     JWT_BEARER,
     METADATA,
@@ -217,7 +218,7 @@ def test_retrieve_delivers_what_the_package_names(org: FakeOrg) -> None:
     assert (said(withheld, "status"), said(withheld, "zipFile")) == (["Succeeded"], [None])
     delivered = look(org, process)
     apps = {name for name in org.files if name.startswith("connectedApps/")}
-    assert len(apps) == 8
+    assert len(apps) == sample_org.CONNECTED
     some = {"externalClientApps/docvault__Document_Vault.eca", "settings/OauthOidc.settings", "package.xml"}
     content = members(delivered)
     assert set(content) == apps | some

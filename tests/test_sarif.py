@@ -24,6 +24,7 @@ from pytest_oauthcontrols.reports import sarif
 from pytest_oauthcontrols.reports.sarif import _Root
 from pytest_oauthcontrols.rules.finding import READABLE
 
+from .support import sample_org
 from .support.catalogue import CATALOGUE
 from .support.configurations import ACCEPTED, configure
 from .support.metadata_files import PKCE, app, child, written, xml, zipped
@@ -494,7 +495,7 @@ def test_a_run_that_was_cut_short_says_so(pytester: pytest.Pytester, project: Pa
     (said,) = found["invocations"][0]["toolExecutionNotifications"]
     assert said["level"] == "error"
     assert said["message"]["text"].startswith("The run ended before its last case: stopping after 1 failures; ")
-    assert "of 354 cases have a result" in said["message"]["text"]
+    assert f"of {sample_org.CASES} cases have a result" in said["message"]["text"]
 
 
 def test_problems_and_notes_are_notifications(pytester: pytest.Pytester) -> None:

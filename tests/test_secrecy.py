@@ -32,6 +32,7 @@ from werkzeug import Response
 from pytest_oauthcontrols import sources
 from pytest_oauthcontrols.config import credentials
 from pytest_oauthcontrols.config.configuration import load
+from pytest_oauthcontrols.config.description import WAYS_TO_LOG_IN
 from pytest_oauthcontrols.orgs import snapshot
 from pytest_oauthcontrols.orgs.model import Org
 from pytest_oauthcontrols.pytest_hooks.progress import Progress
@@ -402,7 +403,7 @@ ECHOES: dict[str, Answer] = {
 def read(pytester: pytest.Pytester, way: Way) -> Org | sources.SourceError:
     """Read an org in a thread, as a run does; return the org, or why it could not be read."""
     path, patience = pytester.path / "oauthcontrols.yaml", Patience(2)
-    logins = load(path, path.name, load_catalogue(), ("demo",)).logins if way.yaml else {}
+    logins = load(path, path.name, load_catalogue()).logins if way.yaml else {}
     reader = sources.reader(way.org, logins, pytester.path, pytester.path, patience)
     return read_together({way.org: reader}, patience, lambda doing: None)[way.org]
 
@@ -641,7 +642,7 @@ def test_secrets_in_plain_text_are_warned_of_and_not_shown(
     (pytester.path / "oauthcontrols.yaml").write_text(f"orgs:\n  uat: {text}\n", "utf-8")
     ran = searched(pytester, caplog, capfd)
     assert ran.code == 1
-    assert "oauthcontrols.yaml:2: 'consumer_secret' of uat stands here in plain text" in ran.output
+    assert "oauthcontrols.yaml:2: 'consumer_secret' of uat is in plain text" in ran.output
     assert "${UAT_CONSUMER_SECRET}" in ran.output
 
 
@@ -786,8 +787,8 @@ def test_no_representation_shows_a_secret(planted: Any) -> None:
 def test_every_way_to_log_in_is_looked_at() -> None:
     """No class of credentials, or field of one that is called a secret, is left out of these tests."""
     looked_at = {type(one) for one in PLANTED} | {credentials.SalesforceCli, credentials.Source}
-    assert set(credentials._METHODS.values()) <= looked_at  # noqa: SLF001
-    assert set(credentials._METHODS) <= set(WAYS) | {"source"}  # noqa: SLF001
+    assert {way.credentials for way in WAYS_TO_LOG_IN.values()} <= looked_at
+    assert set(WAYS_TO_LOG_IN) <= set(WAYS) | {"source"}
 
 
 def test_logins_show_no_secret(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

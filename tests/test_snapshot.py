@@ -35,6 +35,7 @@ from pytest_oauthcontrols.reports import results
 from pytest_oauthcontrols.reports.terminal import reading, summary
 from pytest_oauthcontrols.reports.wording import explain
 
+from .support import sample_org
 from .support.catalogue import CATALOGUE
 from .support.hostile_files import mutated
 from .support.metadata_files import (
@@ -172,7 +173,9 @@ def test_summary_and_header_name_the_snapshot(pytester: pytest.Pytester) -> None
     again = run(pytester, "-k", "pkce", org="kept/demo.json")
     assert f"  snapshot: kept/demo.json\n    sha256 {digest}\n" in again.output
     assert re.search(
-        r"^org demo: 12 apps .*, read .* UTC from snapshot kept/demo.json of demo \(", again.output, re.MULTILINE
+        rf"^org demo: {sample_org.APPS} apps .*, read .* UTC from snapshot kept/demo.json of demo \(",
+        again.output,
+        re.MULTILINE,
     )
 
 

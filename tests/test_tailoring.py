@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from pytest_oauthcontrols.config import tailoring
+
+from .support import sample_org
+from .support.catalogue import CATALOGUE
 from .support.configurations import configure
 from .support.metadata_files import PKCE, app
 from .support.orgs import kept
@@ -70,7 +74,31 @@ def test_own_control(pytester: pytest.Pytester, workers: str) -> None:
     assert (row["severity"], row["score"], row["message"]) == ("critical", 9.3, "The client credentials flow is on.")
     assert row["evidence"][0]["line"] == 3
     assert ran.document["catalogue"]["own"] == {ID: f"controls/{ID}.yaml:2"}
-    assert ran.document["catalogue"]["controls"] == 79
+    assert ran.document["catalogue"]["controls"] == len(sample_org.CONTROLS) + 1
+
+
+@pytest.mark.usefixtures("_orgs")
+def test_controls_are_parsed_once(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run parses each control of the project, and compiles each override, once; an option selects among them."""
+    write(pytester)
+    when = {"oauthConfig.isClientCredentialEnabled": True}
+    override = {"control": "ca-pkce", "not_applicable_when": when, "reason": "Servers send no code."}
+    configure(pytester, controls=[f"controls/{ID}.yaml"], overrides=[override])
+    calls: list[str] = []
+
+    def count(name: str) -> None:
+        function = getattr(tailoring, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            calls.append(name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(tailoring, name, counted)
+
+    count("parse_control")
+    count("compile_condition")
+    assess(pytester, "--sf-select=own,ca-pkce")
+    assert calls == ["parse_control", "compile_condition"]
 
 
 @pytest.mark.usefixtures("_orgs")
@@ -176,7 +204,7 @@ def test_applicability_is_overridden(pytester: pytest.Pytester) -> None:
     [
         ({**OVERRIDE, "control": "ca-pkcee"}, "there is no control 'ca-pkcee'; did you mean 'ca-pkce'?"),
         ({"control": "ca-pkce", "severity": "low"}, "'reason' is missing"),
-        ({"control": "ca-pkce", "reason": "r"}, "overrides nothing: give severity or not_applicable_when"),
+        ({"control": "ca-pkce", "reason": "r"}, "overrides nothing: add severity or not_applicable_when"),
         ({**OVERRIDE, "not_applicable_when": {"oauthConfig.nope": True}}, "there is no setting 'oauthConfig.nope'"),
     ],
 )
@@ -185,7 +213,7 @@ def test_what_is_no_override(pytester: pytest.Pytester, override: dict[str, Any]
     configure(pytester, overrides=[override])
     assert f"oauthcontrols.yaml:2: {says}" in refused(pytester)
     configure(pytester, overrides=[OVERRIDE, OVERRIDE])
-    assert "ca-pkce is overridden a second time; it is in line 2 too" in refused(pytester)
+    assert "ca-pkce is already overridden in line 2" in refused(pytester)
 
 
 # Selection
@@ -223,7 +251,7 @@ def test_selection(
     left_out = ran.document["catalogue"]["left_out"]
     assert not left_out.keys() & controls
     assert {"eca-pkce", "org-idp-mfa"} <= left_out.keys()
-    assert f"left out: {len(left_out)} of 78 controls" in ran.lines
+    assert f"left out: {len(left_out)} of {len(sample_org.CONTROLS)} controls" in ran.lines
     for name in ("page.html", "out.md"):
         assert "left out" in (pytester.path / name).read_text("utf-8")
 
@@ -231,10 +259,10 @@ def test_selection(
 @pytest.mark.usefixtures("_orgs")
 @pytest.mark.parametrize("asked", ["cor", "readable", "ca-pkcee", "CORE", "Acme-Rule"])
 def test_what_cannot_be_selected(pytester: pytest.Pytester, asked: str) -> None:
-    """What is no control and no framework is a usage error; that something could not be read is never left out."""
+    """Anything but a control or a framework is a usage error, and so is the check that something could be read."""
     for option in ("--sf-select", "--sf-ignore"):
         error = refused(pytester, f"{option}={asked}")
-        assert f"{option}: '{asked}' is no control and no framework" in error
+        assert f"{option}: '{asked}' is neither a control nor a framework" in error
 
 
 @pytest.mark.usefixtures("_orgs")
@@ -313,8 +341,22 @@ def test_plugins_change_controls(pytester: pytest.Pytester, workers: str) -> Non
     controls = {case.row["control"] for case in ran.cases.values()}
     assert ID in controls
     assert "ca-id-token" not in controls
-    assert ran.document["catalogue"]["controls"] == 78
+    assert ran.document["catalogue"]["controls"] == len(sample_org.CONTROLS)
     assert ran.document["catalogue"]["overridden"] == {"ca-pkce": "changed by a plugin"}
+
+
+@pytest.mark.usefixtures("_orgs")
+def test_plugins_read_no_control(pytester: pytest.Pytester) -> None:
+    """A file that a plugin cannot read a control from is one line, as it is where the configuration names it."""
+    pytester.makeconftest(
+        """
+        from pytest_oauthcontrols import load_control
+
+        def pytest_oauthcontrols_controls(controls):
+            controls.append(load_control("acme-none.yaml"))
+        """
+    )
+    assert refused(pytester) == "acme-none.yaml: cannot be read: No such file or directory"
 
 
 @pytest.mark.usefixtures("_orgs")
@@ -392,13 +434,15 @@ def test_controls_are_listed_as_the_project_has_them(pytester: pytest.Pytester) 
     write(pytester)
     configure(pytester, controls=[f"controls/{ID}.yaml"], overrides=[OVERRIDE])
     lines = pytester.runpytest("--sf-controls", "--sf-ignore=sbs").outlines
-    assert "catalogue 2026.12: 79 controls" in lines
+    assert f"catalogue {CATALOGUE.version}: {len(sample_org.CONTROLS) + 1} controls" in lines
     assert f"  stated at controls/{ID}.yaml:2" in lines
     assert any(line.startswith("  rated medium instead of critical") for line in lines)
-    assert lines.count("  left out by --sf-ignore: sbs") == 10
+    assert lines.count("  left out by --sf-ignore: sbs") == len(
+        [one for one in sample_org.CONTROLS if one["id"].startswith("sbs-")]
+    )
     refusal = pytester.runpytest("--sf-controls", "--sf-select=cor")
     assert refusal.ret == pytest.ExitCode.USAGE_ERROR
-    refusal.stderr.fnmatch_lines(["ERROR: --sf-select: 'cor' is no control and no framework*"])
+    refusal.stderr.fnmatch_lines(["ERROR: --sf-select: 'cor' is neither a control nor a framework*"])
 
 
 @pytest.mark.usefixtures("_orgs")
@@ -408,5 +452,7 @@ def test_pytest_html_says_what_is_left_out(pytester: pytest.Pytester) -> None:
     arguments = ("--sf-select=core,ca-pkce", "--html=report.html", "--self-contained-html")
     pytester.runpytest("--sf-org=./uat.json", *arguments)
     text = (pytester.path / "report.html").read_text("utf-8")
-    assert "left out: 73 of 78 controls" in text
+    chosen = [one for one in sample_org.CONTROLS if one.get("core") or one["id"] == "ca-pkce"]
+    controls = len(sample_org.CONTROLS)
+    assert f"left out: {controls - len(chosen)} of {controls} controls" in text
     assert "overridden: ca-pkce: rated medium instead of critical" in text

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from pytest_oauthcontrols.reports.terminal import Line
 from pytest_oauthcontrols.rules.evaluation import evaluate, subjects
 from pytest_oauthcontrols.sources import read
 
+from .support import sample_org
 from .support.catalogue import CATALOGUE
 from .support.configurations import ACCEPTED, configure
 from .support.metadata_files import app
@@ -28,6 +30,8 @@ from .support.results import explained
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 RED, YELLOW, END = "\x1b[31m", "\x1b[33m", "\x1b[0m"
+
+OPTIONS = [report.option for report in REPORTS]
 
 
 @pytest.fixture(autouse=True)
@@ -50,15 +54,35 @@ def summary(lines: list[str]) -> list[str]:
 # Colour
 
 
+def coloured(rows: list[dict[str, Any]]) -> str:
+    """Return how many rows have which severity, as a terminal with colours shows it."""
+    numbers = Counter(row["severity"] for row in rows)
+    colours = {"critical": RED, "high": YELLOW}
+    parts = [
+        f"{colours[name]}{numbers[name]} {name}{END}" if name in colours else f"{numbers[name]} {name}"
+        for name in ("critical", "high", "medium", "low")
+        if numbers[name]
+    ]
+    return ", ".join(parts)
+
+
 def test_words_that_count_have_a_colour(pytester: pytest.Pytester) -> None:
     """Failing counts and severities are in colour, each with its word; what is none is not, and neither are names."""
-    lines = summary(pytester.runpytest("--sf-org=demo", "--color=yes", "--tb=no", "-rN").outlines)
-    counts = f"  74 pass, {RED}69 fail{END}, 151 not applicable, 44 manual, {YELLOW}16 unverifiable{END}"
-    assert lines[1] == counts
-    assert lines[2] == f"failing: {RED}37 critical{END}, {YELLOW}48 high{END}"
-    assert lines[4] == f"  Legacy Importer: {RED}8 critical{END}, {YELLOW}5 high{END}"
+    shown = ("--color=yes", "--tb=no", "-rN")
+    lines = summary(pytester.runpytest("--sf-org=demo", "--sf-json=results.json", *shown).outlines)
+    rows = json.loads((pytester.path / "results.json").read_bytes())["results"]
+    numbers = Counter(row["verdict"] for row in rows)
+    failing = [row for row in rows if row["verdict"] in ("fail", "unverifiable")]
+    assert lines[1] == (
+        f"  {numbers['pass']} pass, {RED}{numbers['fail']} fail{END}, {numbers['not_applicable']} not applicable,"
+        f" {numbers['manual']} manual, {YELLOW}{numbers['unverifiable']} unverifiable{END}"
+    )
+    assert lines[2] == f"failing: {coloured(failing)}"
+    assert lines[4] == f"  Legacy Importer: {coloured([row for row in failing if row['app'] == 'Legacy_Importer'])}"
     passing = pytester.runpytest("--sf-org=demo", "--color=yes", "-k", "Nightly_ETL-ca-oauth-settings").outlines
-    assert [line for line in summary(passing) if "\x1b" in line] == []
+    assert [line for line in summary(passing) if "\x1b" in line] == [
+        f"{YELLOW}partial{END}: 1 of {sample_org.CASES} checks have a result"
+    ]
 
 
 def test_the_gate_and_what_expired_have_a_colour(pytester: pytest.Pytester) -> None:
@@ -229,7 +253,6 @@ CUTS: dict[str, tuple[Callable[[pytest.Pytester], object], tuple[str, ...], str]
         "that were to run did not",
     ),
 }
-OPTIONS = [report.option for report in REPORTS]
 NO_SUMMARY = ("exit with a code", "internal error")
 """Where pytest itself shows none."""
 
@@ -243,7 +266,7 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
     result = pytester.runpytest_subprocess("--sf-org=demo", *files, *arguments, "--tb=no", "-rN", timeout=180)
     document = json.loads((pytester.path / "out.json").read_bytes())
     assert why in document["cut_short"]
-    assert len(document["results"]) < 354
+    assert len(document["results"]) < sample_org.CASES
     for option in OPTIONS:
         said = (pytester.path / f"out{option.replace('--sf-', '.')}").read_text("utf-8-sig")
         assert why in said, option
@@ -251,18 +274,15 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
     lines = [line for line in result.outlines if line.startswith("partial: ")]
     assert len(lines) == (0 if cut in NO_SUMMARY else 1)
     for line in lines:
-        assert re.fullmatch(r"partial: \d+ of 354 cases ran: .*", line)
+        assert re.fullmatch(r"partial: \d+ of \d+ checks have a result \(the run ended early: .*", line)
         assert why in line
 
 
 @pytest.mark.parametrize("arguments", [(), ("-n2",), ("-k", "pkce"), ("--continue-on-collection-errors",)])
-def test_run_that_ends_as_it_should_is_not_called_partial(
-    pytester: pytest.Pytester, arguments: tuple[str, ...]
-) -> None:
-    """A run with failures, with cases that were not chosen or with broken tests beside it is whole."""
+def test_run_that_ends_as_it_should_did_not_end_early(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    """A run with failures, deselected checks or broken tests beside it came to its end; it says what it lacks."""
     if arguments == ("--continue-on-collection-errors",):
         pytester.makepyfile("import nowhere_to_be_found")
-    # A case that a project skips has no finding, but nothing kept it from running.
     pytester.makeconftest(
         "import pytest\n\ndef pytest_collection_modifyitems(items):\n"
         "    for item in items:\n        if 'Nightly_ETL-ca-pkce' in item.nodeid:\n"
@@ -273,15 +293,17 @@ def test_run_that_ends_as_it_should_is_not_called_partial(
     document = json.loads((pytester.path / "results.json").read_bytes())
     assert document["cut_short"] is None
     assert document["results"]
-    assert not [line for line in result.outlines if line.startswith("partial")]
+    (line,) = [line for line in result.outlines if line.startswith("partial: ")]
+    assert line.endswith(" checks have a result")
+    assert "  1 skipped by the project: unconditional skip" in result.outlines
     for name in ("summary.md", "plan.csv"):
-        assert "artial:" not in (pytester.path / name).read_text("utf-8-sig")
+        assert "ended early" not in (pytester.path / name).read_text("utf-8-sig")
 
 
 # Files that cannot be written
 
 
-@pytest.mark.parametrize("option", REPORTS)
+@pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize(("given", "why"), [("folder", "Is a directory"), ("file/report", "")])
 def test_unwritable_report_is_a_usage_error_before_anything_is_read(
     pytester: pytest.Pytester, option: str, given: str, why: str
@@ -295,7 +317,7 @@ def test_unwritable_report_is_a_usage_error_before_anything_is_read(
     assert line.startswith(f"ERROR: {option}={given}: cannot be written: {why}")
 
 
-@pytest.mark.parametrize("option", REPORTS)
+@pytest.mark.parametrize("option", OPTIONS)
 def test_report_that_cannot_be_written_in_the_end_keeps_no_other_from_it(
     pytester: pytest.Pytester, option: str
 ) -> None:
@@ -312,7 +334,7 @@ def test_report_that_cannot_be_written_in_the_end_keeps_no_other_from_it(
     assert [path.name for path in (pytester.path / "out").iterdir()] == ["report"]
 
 
-@pytest.mark.parametrize("option", REPORTS)
+@pytest.mark.parametrize("option", OPTIONS)
 def test_report_is_written_whole_or_not_at_all(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:

@@ -237,7 +237,9 @@ def test_expired_attestation_is_manual_again(pytester: pytest.Pytester, expires:
     ran = assess(pytester, "-k", "org-customer-sso")
     case = ran.cases["org-customer-sso"]
     assert case.outcome == ("passed" if holds else "skipped")
-    assert ("The attestation by kim@acme.example expired on 2026-11-19." in case.reason) is not holds
+    assert (
+        "The attestation by kim@acme.example expired on 2026-11-19 (oauthcontrols.yaml:2)." in case.reason
+    ) is not holds
     assert case.row["attestation"]["expired"] is not holds
     assert reviewed(ran) == [(2, f"{'expires' if holds else 'expired'} on {expires}")]
     assert any(line.startswith("attested: ") for line in ran.lines) is holds
@@ -255,7 +257,7 @@ def test_attestation_helps_nothing_that_was_read(pytester: pytest.Pytester, cont
     assert (case.row["verdict"], case.row["attestation"]) == (verdict, None)
     assert case.outcome == ("passed" if verdict == "pass" else "failed")
     assert "attestation" not in case.properties
-    assert reviewed(ran) == [(2, "is not needed: no case of it is manual")]
+    assert reviewed(ran) == [(2, "is not needed: no check of it is manual")]
 
 
 @pytest.mark.parametrize(
@@ -285,12 +287,15 @@ def test_attested_factor_moves_the_score(pytester: pytest.Pytester, said: dict[s
 # Mistakes
 
 
-OF_ONE = "an attestation is of one 'control', or of one 'factor'"
+OF_ONE = "give exactly one of control or factor"
 DAYS = "'expires' must be a day such as 2027-03-31"
 UNQUOTED = "waivers:\n- {{control: ca-pkce, app: Price_Feed, owner: jo, reason: Later,\n   expires: {}}}\n"
 MISTAKES: list[tuple[dict[str, Any] | str, int, str]] = [
     ({"wavers": []}, 1, "unknown key 'wavers'; did you mean 'waivers'?"),
-    ({"gate": "hgih"}, 1, "'gate' must be one of critical, high, medium, low, never, not 'hgih'; did you mean 'high'?"),
+    ({"gate": "hgih"}, 1, "'gate' must be one of critical, high, medium, low, never, critical in context, "),
+    ({"gate": "hgih"}, 1, "not 'hgih'; did you mean 'high'?"),
+    ({"gate": "hihg in context"}, 1, "not 'hihg in context'; did you mean 'high in context'?"),
+    ({"gate": "never in context"}, 1, "not 'never in context'"),
     ({"gate": ["high"]}, 1, "'gate' must be "),
     ({"waivers": waived()["waivers"][0]}, 1, "'waivers' must be a list of mappings"),
     ({"waivers": [waived()["waivers"]]}, 1, "'waivers' must be a list of mappings"),
@@ -299,14 +304,14 @@ MISTAKES: list[tuple[dict[str, Any] | str, int, str]] = [
     (waived(expire=LATER), 2, "unknown key 'expire'; did you mean 'expires'?"),
     (waived(control="ca-pkec"), 2, "there is no control 'ca-pkec'; did you mean 'ca-pkce'?"),
     (waived(control=["ca-pkce"]), 2, "'control' must be a text"),
-    (waived(control=None), 2, "'control' is missing"),
+    (waived(control=None), 2, "'control' is missing: add it, for example control: ca-pkce"),
     (waived(app=None), 2, "'app' is missing: ca-pkce is a control of apps"),
     (waived(control="org-oauth-oidc"), 2, "org-oauth-oidc is a control of the org itself"),
     (waived(reason=None), 2, "'reason' is missing"),
     (waived(owner=None), 2, "'owner' is missing"),
-    (waived(expires=None), 2, "'expires' is missing: give the last day, such as expires: 2027-03-31"),
+    (waived(expires=None), 2, "'expires' is missing: add it, for example expires: 2027-03-31"),
     *((waived(**{key: " \n"}), 2, f"'{key}' must be a text") for key in ("app", "org", "reason", "owner", "ticket")),
-    (waived(owner=7), 2, "'owner' must be a text"),
+    (waived(owner=7), 2, "'owner' must be a text: put the value in quotes"),
     (attested(owner="kim"), 2, "unknown key 'owner'"),
     (attested(factor="x"), 2, OF_ONE),
     (attested(control=None), 2, OF_ONE),
@@ -319,8 +324,8 @@ MISTAKES: list[tuple[dict[str, Any] | str, int, str]] = [
     *((attested(**{key: ""}), 2, f"'{key}' must be a text") for key in ("statement", "by", "evidence")),
     *((waived(expires=day), 2, DAYS) for day in ("2027-02-30", "31.12.2027", "20271231", 20271231, "2027-W01-1", "")),
     *((waived(expires=day), 2, DAYS) for day in ("2027-03-31T10:00:00", ["2027-03-31"], {"day": 1}, True)),
-    (UNQUOTED.format("2027-02-30"), 3, "'2027-02-30' is no date"),
-    (UNQUOTED.format(""), 3, "'expires' is missing: give the last day, such as expires: 2027-03-31"),
+    (UNQUOTED.format("2027-02-30"), 3, "'2027-02-30' is not a valid date"),
+    (UNQUOTED.format(""), 3, "'expires' has no value: add one, for example expires: 2027-03-31"),
     *((UNQUOTED.format(day), 3, DAYS) for day in ("31.12.2027", "2027-12-31 10:00:00", "20271231", "[2027-12-31]")),
 ]
 

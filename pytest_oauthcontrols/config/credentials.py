@@ -1,26 +1,27 @@
-"""Ways to log in to an org, as `orgs:` of the configuration or the environment states them.
+"""Credentials of the ways to log in to an org, as `orgs:` of the configuration or the environment states them.
 
-The fields of each way are its keys in the configuration. Whatever is secret is left out of every `repr`, so that no
-traceback and no log shows it.
+The fields of each class are its keys in the configuration. No `repr` shows a secret, so that no traceback and no log
+does.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_oauthcontrols.yaml_entries import DocumentError, Entry
+
+DEMO = "demo"
+"""Name of the sample org that ships with the package."""
 
 ENVIRONMENT = "env"
 """Name of the org whose access token is in the environment."""
 
 TOKEN_VARIABLE = "SF_ACCESS_TOKEN"  # noqa: S105  (the name of a variable, no token)
 INSTANCE_VARIABLE = "SF_ORG_INSTANCE_URL"
-
-_SECRET = {"secret": True}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class SalesforceCli:
 class AccessToken:
     """An access token that somebody else was given."""
 
-    access_token: str = field(repr=False, metadata=_SECRET)
+    access_token: str = field(repr=False)
     instance_url: str
 
 
@@ -45,7 +46,7 @@ class JwtBearer:
 
     username: str
     consumer_key: str = field(repr=False)
-    private_key: str = field(repr=False, metadata=_SECRET)
+    private_key: str = field(repr=False)
     """The key that signs the assertion; PEM."""
     login: str = "login"
     """`login`, `test` or the host of My Domain."""
@@ -68,7 +69,7 @@ class ClientCredentials:
     """OAuth 2.0 client credentials flow (RFC 6749, 4.4)."""
 
     consumer_key: str = field(repr=False)
-    consumer_secret: str = field(repr=False, metadata=_SECRET)
+    consumer_secret: str = field(repr=False)
     my_domain: str
 
 
@@ -77,8 +78,8 @@ class Password:
     """SOAP login with username, password and security token, which Salesforce retires in June 2027."""
 
     username: str
-    password: str = field(repr=False, metadata=_SECRET)
-    security_token: str = field(default="", repr=False, metadata=_SECRET)
+    password: str = field(repr=False)
+    security_token: str = field(default="", repr=False)
     login: str = "login"
     """`login`, `test` or the host of My Domain."""
 
@@ -93,55 +94,51 @@ class Source:
 
 Credentials = SalesforceCli | AccessToken | JwtBearer | JwtBearerFile | ClientCredentials | Password | Source
 
-_METHODS: dict[str, type[Credentials]] = {
-    "cli": SalesforceCli,
-    "private_key_file": JwtBearerFile,
-    "private_key": JwtBearer,
-    "consumer_secret": ClientCredentials,
-    "access_token": AccessToken,
-    "password": Password,
-    "source": Source,
-}
-"""The key that tells a way to log in from the others."""
-
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
 class Login:
-    """How the configuration says to log in to an org; its variables are looked up when it is asked for."""
+    """How the configuration says to log in to an org. Its variables are looked up when the org is asked for."""
 
     name: str
     method: type[Credentials]
     entry: Entry = field(repr=False)
+    secrets: frozenset[str]
+    """The keys whose values nobody should see."""
 
     def credentials(self, environment: Mapping[str, str], folder: Path) -> Credentials:
-        """Return the credentials, each `${VARIABLE}` replaced by its value; a key file is looked for in `folder`.
+        """Return the credentials, each `${VARIABLE}` replaced by its value.
 
-        Raises `DocumentError` for a variable that is not set.
+        Args:
+            environment: The environment variables.
+            folder: The folder that the path of a key file is relative to.
+
+        Raises:
+            DocumentError: A variable is not set.
         """
-        said = {key: self._value(key, environment) for key in self.entry}
-        if "private_key_file" in said:
-            said["private_key_file"] = str(folder / said["private_key_file"])
-        return self.method(**said)
+        values = {key: self._value(key, environment) for key in self.entry}
+        if "private_key_file" in values:
+            values["private_key_file"] = str(folder / values["private_key_file"])
+        return self.method(**values)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a careful owner of the file would change; a line each."""
+        """What the owner of the file should change, a line each."""
         entry = self.entry
         prefix = re.sub(r"[^A-Z0-9]", "_", self.name.upper())
-        found = [
-            f"{entry.file}:{entry.lines[one.name]}: '{one.name}' of {self.name} stands here in plain text; put it into"
-            f" an environment variable and write '{one.name}: ${{{prefix}_{one.name.upper()}}}'"
-            for one in fields(self.method)
-            if "secret" in one.metadata and one.name in entry and not _VARIABLE.search(str(entry[one.name]))
+        warnings = [
+            f"{entry.file}:{entry.lines[key]}: '{key}' of {self.name} is in plain text: move it to an environment"
+            f" variable and write '{key}: ${{{prefix}_{key.upper()}}}'"
+            for key in entry
+            if key in self.secrets and not _VARIABLE.search(str(entry[key]))
         ]
         if self.method is Password:
-            found.append(
-                f"{entry.file}:{entry.line}: {self.name} logs in with a password, which Salesforce ends in June 2027;"
-                " use a JWT (private_key_file) or the Salesforce CLI (cli)"
+            warnings.append(
+                f"{entry.file}:{entry.line}: {self.name} logs in with a password, which Salesforce retires in June"
+                " 2027: use a JWT (private_key_file) or the Salesforce CLI (cli)"
             )
-        return tuple(found)
+        return tuple(warnings)
 
     def _value(self, key: str, environment: Mapping[str, str]) -> str:
         def look_up(match: re.Match[str]) -> str:
@@ -158,52 +155,16 @@ def is_path(value: str) -> bool:
     return "/" in value or os.sep in value or value in (".", "..") or value.lower().endswith((".zip", ".json"))
 
 
-def parse_logins(entry: Entry, reserved: Collection[str]) -> dict[str, Login]:
-    """Return the logins that the configuration states, by the name of the org.
-
-    Raises `DocumentError` for a name that means something else, for keys that belong to no way to log in or to several,
-    and for keys that are missing.
-    """
-    orgs = entry.get("orgs", Entry(entry.file, entry.line))
-    if not isinstance(orgs, Entry):
-        raise entry.error("'orgs' must be a mapping of names to logins", "orgs")
-    logins = {}
-    for name, said in orgs.items():
-        if name in reserved or is_path(name) or "\\" in name:
-            raise orgs.error(f"an org cannot be called '{name}', which --sf-org takes for something else", name)
-        if not isinstance(said, Entry):
-            raise orgs.error(f"'{name}' must be a mapping that says how to log in", name)
-        logins[name] = Login(name, _method(said, name), said)
-    return logins
-
-
-def _method(said: Entry, name: str) -> type[Credentials]:
-    said.only(sorted({one.name for method in _METHODS.values() for one in fields(method)}))
-    keys = [key for key in _METHODS if key in said]
-    if len(keys) != 1:
-        problem = f"'{keys[0]}' and '{keys[1]}' are two of them" if keys else "none of them is there"
-        raise said.error(f"how to log in to {name} is one of {', '.join(_METHODS)}; {problem}")
-    method = _METHODS[keys[0]]
-    known = {one.name: one for one in fields(method)}
-    for key in said:
-        if key not in known:
-            raise said.error(f"'{key}' does not go with '{keys[0]}'", key)
-        said.verbatim(key)
-    for key, one in known.items():
-        if key not in said and one.default is MISSING:
-            raise said.error(f"'{key}' of {name} is missing")
-    return method
-
-
 def from_environment(environment: Mapping[str, str]) -> AccessToken:
     """Return the access token in the environment.
 
-    Raises `DocumentError` where it, or the org's address, is not set.
+    Raises:
+        DocumentError: It, or the org's address, is not set.
     """
-    said = {variable: environment.get(variable, "").strip() for variable in (TOKEN_VARIABLE, INSTANCE_VARIABLE)}
-    for variable, value in said.items():
+    values = {variable: environment.get(variable, "").strip() for variable in (TOKEN_VARIABLE, INSTANCE_VARIABLE)}
+    for variable, value in values.items():
         if not value:
             raise DocumentError(
                 f"--sf-org={ENVIRONMENT} needs {TOKEN_VARIABLE} and {INSTANCE_VARIABLE}; {variable} is not set"
             )
-    return AccessToken(access_token=said[TOKEN_VARIABLE], instance_url=said[INSTANCE_VARIABLE])
+    return AccessToken(access_token=values[TOKEN_VARIABLE], instance_url=values[INSTANCE_VARIABLE])

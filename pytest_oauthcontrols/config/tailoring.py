@@ -1,8 +1,9 @@
-"""What a project adds to the catalogue, and what it rates or applies otherwise than the published pages."""
+"""What a project changes in the catalogue: its own controls, overrides of published ones, and which are assessed."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -14,18 +15,18 @@ from pytest_oauthcontrols.rules.control_file import parse_control
 from pytest_oauthcontrols.rules.cvss import Severity
 from pytest_oauthcontrols.rules.selection import EVERYTHING, FRAMEWORKS, Selection
 from pytest_oauthcontrols.text import is_pattern, suggestion
-from pytest_oauthcontrols.yaml_entries import DocumentError, parse
+from pytest_oauthcontrols.yaml_entries import DocumentError, Entry, read_text
 
 
 @dataclass(frozen=True)
 class Override:
-    """What a project says otherwise than the published page of a control."""
+    """How a project rates or applies a published control."""
 
     control: str
     severity: Severity | None
     """None: as published."""
-    not_applicable_when: str
-    """The condition, as JSON; empty: as published."""
+    not_applicable_when: Entry | None
+    """The condition; None: as published."""
     reason: str
     where: str
     """File and line."""
@@ -33,7 +34,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Tailoring:
-    """Everything that a project says of the catalogue."""
+    """Everything that a project changes in the catalogue: plain data, which a worker can be given."""
 
     controls: tuple[tuple[str, str], ...] = ()
     """Text and file of each of its own controls."""
@@ -46,18 +47,29 @@ UNTAILORED = Tailoring()
 
 
 def load_control(path: str | PathLike[str]) -> Control:
-    """Return the control that a YAML file describes, which is called like it.
+    """Read a control from a YAML file, for the hook `pytest_oauthcontrols_controls`.
 
-    Raises `DocumentError`, which names file and line, for a file that is none, and `OSError` where it can't be read.
+    Args:
+        path: The file. Its name is the id of the control and `.yaml`.
+
+    Returns:
+        The control.
+
+    Raises:
+        DocumentError: The file cannot be read, or does not describe a control. The message names file and line.
     """
-    return parse_control(Path(path).read_text("utf-8"), Path(path).as_posix(), own=True)
+    file = Path(path).as_posix()
+    return parse_control(read_text(Path(path), file), file, own=True)
 
 
 def tailored(catalogue: Catalogue, tailoring: Tailoring) -> Catalogue:
     """Return the catalogue as a project has it.
 
-    Raises `DocumentError`, which names file and line, for a control that is none, or whose id another one has, and for
-    the selection of something that cannot be there.
+    Parses and compiles what the project adds, so call it once per process.
+
+    Raises:
+        DocumentError: A file does not describe a control, an id is taken, an override cannot be applied, or what is
+            selected cannot exist. The message names file and line.
     """
     controls = {control.id: control for control in catalogue.controls}
     for text, file in tailoring.controls:
@@ -66,35 +78,43 @@ def tailored(catalogue: Catalogue, tailoring: Tailoring) -> Catalogue:
             raise DocumentError(f"{file}:1: there is another control '{control.id}'")
         controls[control.id] = control
     for override in tailoring.overrides:
-        controls[override.control] = _override(controls[override.control], override)
-    found = replace(catalogue, controls=in_order(controls.values()), selection=tailoring.selection)
-    for asked, by in found.unmatched:
-        # What tests of the project state is not known before they are collected.
-        if asked not in FRAMEWORKS and not is_own_id(asked) and not is_pattern(asked):
-            known = (*FRAMEWORKS, *controls)
-            raise DocumentError(f"{by}: '{asked}' is no control and no framework{suggestion(asked, known)}")
-    return found
+        controls[override.control] = _overridden(controls[override.control], override)
+    return select(replace(catalogue, controls=in_order(controls.values())), tailoring.selection)
 
 
-def _override(control: Control, override: Override) -> Control:
-    says = []
+def select(catalogue: Catalogue, selection: Selection) -> Catalogue:
+    """Return the catalogue with another selection.
+
+    Raises:
+        DocumentError: What is selected cannot exist. The message names where it is selected.
+    """
+    catalogue = replace(catalogue, selection=selection)
+    for name, where in catalogue.unmatched:
+        # The controls that tests of the project state are not known before these are collected.
+        if name not in FRAMEWORKS and not is_own_id(name) and not is_pattern(name):
+            known = (*FRAMEWORKS, *(control.id for control in catalogue.controls))
+            raise DocumentError(f"{where}: '{name}' is neither a control nor a framework{suggestion(name, known)}")
+    return catalogue
+
+
+def _overridden(control: Control, override: Override) -> Control:
+    changes = []
     if override.severity is not None:
-        says.append(f"rated {override.severity.value} instead of {control.severity.value}, {control.cvss_range}")
+        changes.append(f"rated {override.severity.value} instead of {control.severity.value}, {control.cvss_range}")
         control = replace(
             control, severity=override.severity, cvss=override.severity.band, basis=f"overridden at {override.where}"
         )
-    if override.not_applicable_when:
-        says.append("not applicable to some")
-        control = _restricted(control, override)
-    return replace(control, overridden=f"{' and '.join(says)}: {override.reason} ({override.where})")
+    if override.not_applicable_when is not None:
+        changes.append("not applicable to some")
+        control = _restricted(control, override.not_applicable_when, override.reason)
+    return replace(control, overridden=f"{' and '.join(changes)}: {override.reason} ({override.where})")
 
 
-def _restricted(control: Control, override: Override) -> Control:
-    """Return a control that does not concern what a condition holds of; by another rule findings are not comparable."""
-    condition = parse(override.not_applicable_when, override.where)
+def _restricted(control: Control, condition: Entry, reason: str) -> Control:
+    """Return a control that does not apply where a condition holds; findings by another rule are not comparable."""
     rules = {}
     for subject, rule in control.rules.items():
         when = compile_condition(condition, subject)
-        rules[subject] = (Clause(when, Verdict.NOT_APPLICABLE, override.reason, (), None), *rule)
-    digest = hashlib.sha256(f"{control.rule_sha256} {override.not_applicable_when}".encode()).hexdigest()
+        rules[subject] = (Clause(when, Verdict.NOT_APPLICABLE, reason, (), None), *rule)
+    digest = hashlib.sha256(f"{control.rule_sha256} {json.dumps(condition)}".encode()).hexdigest()
     return replace(control, rules=rules, rule_sha256=digest)

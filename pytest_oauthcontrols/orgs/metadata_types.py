@@ -150,6 +150,13 @@ PERMISSIONS = (
 )
 """Permissions of a user that an app runs as, by their API names without `Permissions`."""
 
+HELD = {
+    "ApiEnabled": "api_enabled",
+    "CanApproveUninstalledApps": "approve_uninstalled_connected_apps",
+    "UseAnyApiClient": "use_any_api_client",
+}
+"""Permissions whose holders are listed, by API names without `Permissions`, to their keys in the configuration."""
+
 _SCOPE_BY_ALIAS = {
     **{scope.lower(): scope for scope in SCOPES},
     **dict.fromkeys(("address", "email", "phone", "profile"), "Basic"),
@@ -171,6 +178,11 @@ def is_scope(scope: str) -> bool:
 def _spelled(scope: str) -> str:
     """Return a scope without what differs between the spellings of the metadata and of tokens (`refresh_token`)."""
     return scope.lower().replace("_", "")
+
+
+def scope_spellings() -> tuple[str, ...]:
+    """Return every scope and synonym that `is_scope` knows, in lower case."""
+    return tuple(_SCOPE_BY_ALIAS)
 
 
 _ID_TOKEN = {
@@ -258,7 +270,17 @@ _TYPES = (
         "connectedApp",
     ),
     MetadataType(
-        "ConnectedApplication", CONNECTED_APP, {"MobileSessionTimeout": _integer(), "PinLength": _integer()}, live=True
+        "ConnectedApplication",
+        CONNECTED_APP,
+        {
+            "MobileSessionTimeout": _integer(),
+            "OptionsAllowAdminApprovedUsersOnly": _boolean(),
+            "OptionsHasSessionLevelPolicy": _boolean(),
+            "OptionsRefreshTokenValidityMetric": _boolean(),
+            "PinLength": _integer(),
+            "RefreshTokenValidityPeriod": _integer(),
+        },
+        live=True,
     ),
     MetadataType(
         "ExternalClientApplication",
@@ -437,6 +459,7 @@ _TYPES = (
     ),
     MetadataType("OauthToken", ORG, {"AppName": _LIST}, live=True),
     MetadataType("InstalledApps", ORG, {"Label": _LIST}, live=True),
+    MetadataType("PermissionHolders", ORG, {name: Field("list", identity=True) for name in HELD}, live=True),
 )
 
 METADATA_TYPES = {(known.subject, known.name): known for known in _TYPES}

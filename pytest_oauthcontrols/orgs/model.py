@@ -183,8 +183,9 @@ class App(Subject):
 
     @property
     def out_of_reach(self) -> bool:
-        """Whether nothing of the app can be read, because its publisher alone can read it."""
-        return self.managed and not self.readable
+        """Whether the app itself cannot be read, because its publisher alone can read it; policies of it may be."""
+        own = self.unread.get(OWN_TYPES[self.kind])
+        return self.managed and (not self.readable or (own is not None and own.manual))
 
     def examine(self, name: str) -> Setting:
         """Return a setting of the app, or of its org, in the state that it is in.
@@ -343,6 +344,9 @@ CALLBACK_URLS = {
     EXTERNAL_CLIENT_APP: (f"{GLOBAL_OAUTH}.callbackUrl", GLOBAL_OAUTH),
 }
 """Kind of app to the setting of the callback URLs, and its component."""
+
+OWN_TYPES = {CONNECTED_APP: "ConnectedApp", EXTERNAL_CLIENT_APP: "ExternalClientApplication"}
+"""Kind of app to the type of the app itself."""
 
 _SCOPES = {CONNECTED_APP: "oauthConfig.scopes", EXTERNAL_CLIENT_APP: f"{OAUTH}.commaSeparatedOauthScopes"}
 _PKCE_REQUIRED = {CONNECTED_APP: "oauthConfig.isPkceRequired", EXTERNAL_CLIENT_APP: f"{GLOBAL_OAUTH}.isPkceRequired"}

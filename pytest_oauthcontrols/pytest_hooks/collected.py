@@ -61,9 +61,9 @@ class Collected:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Take what a worker knows; one that crashed says nothing, and all know the same."""
+        """Take what a worker knows; one that crashed says nothing, and the others know the same."""
         content = getattr(node, "workeroutput", {}).get(_WORKER_OUTPUT)
-        if content is not None and not self.deselected and not self.checks:
+        if content is not None:
             checks, tests, deselected = handover(self._config).loads(content)
             self.add(checks)
             self.tests.update(tests)

@@ -31,7 +31,7 @@ from pytest_oauthcontrols.rules.finding import Finding, Statement, by_default, p
 from pytest_oauthcontrols.text import capitalised, plain
 
 CARRIED = "oauthcontrols"
-"""Attribute of a report that carries what its check came to."""
+"""Attribute of a report that carries what its check came to, or the check whose test has begun."""
 
 
 class Outcome:
@@ -61,25 +61,25 @@ class Outcome:
             return (yield)
         self._running, self._result, self._failed_parts = pyfuncitem, None, []
         error: BaseException | None = None
-        finding: Finding | None
+        finding: Finding | None = None
         outcome: object = None
         with examining() as looked_at:
             try:
                 outcome = yield
             except Concluded as concluded:
                 finding = concluded.finding
-            except (Exception, pytest.fail.Exception, pytest.skip.Exception) as raised:  # noqa: BLE001  (it is judged below)
+            except (Exception, pytest.fail.Exception, pytest.skip.Exception) as raised:  # noqa: BLE001  (judged below)
                 error = raised
-                # A shipped test concludes, so whatever else it raises comes from elsewhere.
-                finding = None if isinstance(pyfuncitem, CheckItem) else self._found(check, raised, looked_at)
-            else:
-                finding = self._found(check, None, looked_at)
             finally:
                 self._running = None
-        if finding is None:
+        # A shipped test concludes: whatever else it raises comes from elsewhere, and if it returns, a hook stood in.
+        if finding is None and not isinstance(pyfuncitem, CheckItem):
+            finding = self._found(check, error, looked_at)
+        if error is not None and finding is None:
             # The test itself is wrong, or was stopped: nothing was found out about the app.
-            assert error is not None
             raise error
+        if finding is None:
+            return outcome
         changed: Finding | None = self._config.hook.pytest_oauthcontrols_finding(config=self._config, finding=finding)
         finding = changed or finding
         self._result = Result(check, pyfuncitem.nodeid, finding, self._assessment.decisions.judge(finding))
@@ -124,7 +124,7 @@ class Outcome:
         """Put on the report what the check came to; all other plugins have had their say in the outcome."""
         report = yield
         check = item.stash.get(check_key, None)
-        if check is None:
+        if check is None or (call.when == "teardown" and report.outcome == "passed"):
             return report
         if self._running is item:
             if report.failed and call.excinfo is not None:
@@ -134,10 +134,14 @@ class Outcome:
         end = _ended(check, report) if result is None else self._agreed(result, report, call)
         if call.when == "call":
             self._result = None
+        if isinstance(end, Result) and end.finding.failing:
+            self._show_place(end, report)
         if end is not None:
-            report.__dict__[CARRIED] = self._carried(end)
-            if isinstance(end, Result) and end.finding.failing:
-                self._show_place(end, report)
+            report.__dict__[CARRIED] = handover(self._config).dumps(end) if self._distributed else end
+        elif call.when == "setup" and self._distributed and not isinstance(item, CheckItem):
+            # The controller knows the checks of the suite; of those of the project it would not learn from a worker
+            # that crashes.
+            report.__dict__[CARRIED] = handover(self._config).dumps(check)
         return report
 
     def _agreed(self, result: Result, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Result | NoResult:
@@ -154,11 +158,6 @@ class Outcome:
         if result.finding.failing and report.failed is not result.judgement.blocking:
             return result._replace(judgement=_as_pytest_has_it(result.judgement, report))
         return result
-
-    def _carried(self, end: Result | NoResult) -> Result | NoResult | bytes:
-        if not self._distributed:
-            return end
-        return handover(self._config).dumps(end)
 
     def _show_place(self, result: Result, report: pytest.TestReport) -> None:
         """Let annotators show a failure in the metadata, where there is a file, and not in the shipped suite."""
@@ -272,7 +271,8 @@ def _skip_reason(report: pytest.TestReport) -> str:
 
 def first_line(text: str) -> str:
     """Return the line that says what is wrong: pytest marks it with an E, and ends a longer text with it."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    # pytest-xdist puts the worker before it.
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("[gw")]
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     return (marked or [*lines[:1], ""])[0]
 

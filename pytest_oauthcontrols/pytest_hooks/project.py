@@ -10,11 +10,10 @@ import pytest
 
 from pytest_oauthcontrols.config import configuration
 from pytest_oauthcontrols.config.configuration import Configuration
-from pytest_oauthcontrols.config.tailoring import tailored
+from pytest_oauthcontrols.config.tailoring import select
 from pytest_oauthcontrols.errors import OAuthControlsError
 from pytest_oauthcontrols.rules.catalogue import Catalogue, in_order, load
 from pytest_oauthcontrols.rules.selection import Selection
-from pytest_oauthcontrols.sources import DEMO
 from pytest_oauthcontrols.text import plain
 from pytest_oauthcontrols.yaml_entries import DocumentError
 
@@ -22,8 +21,7 @@ from pytest_oauthcontrols.yaml_entries import DocumentError
 def catalogue_of(config: pytest.Config) -> Catalogue:
     """Return the catalogue as a run would have it, but for what tests state."""
     try:
-        catalogue = with_plugins(config, load())
-        return tailored(catalogue, configured(config, catalogue).tailoring)
+        return configured(config, with_plugins(config, load())).catalogue
     except OAuthControlsError as error:
         raise pytest.UsageError(plain(str(error))) from None
 
@@ -41,11 +39,18 @@ def configured(config: pytest.Config, catalogue: Catalogue) -> Configuration:
     """Return the project's configuration, with what options select; raises `DocumentError` where it is wrong."""
     path, shown = configuration_file(config)
     if config.option.sf_config is None and not path.exists():
-        said = Configuration("")
+        for folder in (config.invocation_params.dir, config.rootpath):
+            if (folder / path.name).with_suffix(".yml").exists():
+                raise DocumentError(f"{path.stem}.yml: is not read: rename it to {path.name}")
+        configured = Configuration("", catalogue)
     else:
-        said = configuration.load(path, shown, catalogue, (DEMO,))
-    selection = _selection(config, said.tailoring.selection)
-    return replace(said, tailoring=replace(said.tailoring, selection=selection))
+        configured = configuration.load(path, shown, catalogue)
+    selection = _selection(config, configured.tailoring.selection)
+    return replace(
+        configured,
+        catalogue=select(configured.catalogue, selection),
+        tailoring=replace(configured.tailoring, selection=selection),
+    )
 
 
 def _selection(config: pytest.Config, said: Selection) -> Selection:

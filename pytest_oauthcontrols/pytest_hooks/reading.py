@@ -86,19 +86,18 @@ class Reading:
     def _assessment(self, catalogue: Catalogue) -> Assessment:
         said = configured(self._config, catalogue)
         self._tailoring = said.tailoring
-        catalogue = tailored(catalogue, said.tailoring)
-        decided = self._decisions(said, catalogue)
+        decided = self._decisions(said, said.catalogue)
         orgs = _told_apart(self._kept(self._read(said)))
         if not self._config.option.sf_show_identities:
             orgs = _told_apart([masked(org) for org in orgs])
-        return Assessment(tuple(configuration.apply(said, org) for org in orgs), catalogue, decided)
+        return Assessment(tuple(configuration.apply(said, org) for org in orgs), said.catalogue, decided)
 
     def _decisions(self, configured: Configuration, catalogue: Catalogue) -> Decisions:
         option = self._config.option
         fail_on = option.sf_fail_on or configured.gate
         return Decisions(
             fail_on=None if fail_on == "never" else Severity(fail_on),
-            in_context=option.sf_severity == "context",
+            in_context=configured.in_context if option.sf_severity is None else option.sf_severity == "context",
             waivers=configured.waivers,
             ignore_waivers=option.sf_no_waivers,
             attestations=configured.attestations,

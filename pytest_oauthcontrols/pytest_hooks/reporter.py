@@ -36,6 +36,8 @@ class Reporter:
         """Node id of each test that came to its end to what its check came to."""
         self._failed: dict[str, str] = {}
         """Node ids of tests that failed otherwise than by their check, to how: a subtest, a worker that crashed."""
+        self._begun: set[str] = set()
+        """Node ids of tests that have begun."""
         self._rerun: set[str] = set()
         """Node ids of tests that will run again: only their last run counts."""
         self.run = Run((), ())
@@ -90,6 +92,7 @@ class Reporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note what a check came to, and what JUnit is to say about it."""
         node_id = report.nodeid
+        self._begun.add(node_id)
         if report.when == "setup" and node_id in self._rerun:
             self._rerun.discard(node_id)
             self.ends.pop(node_id, None)
@@ -98,8 +101,13 @@ class Reporter:
         if str(report.outcome) == "rerun":
             self._rerun.add(node_id)
         elif carried is not None:
-            end: Result | NoResult = handover(self._config).loads(carried) if isinstance(carried, bytes) else carried
-            self.ends[node_id] = worst(self.ends[node_id], end) if node_id in self.ends else end
+            end: Check | Result | NoResult
+            end = handover(self._config).loads(carried) if isinstance(carried, bytes) else carried
+            if isinstance(end, Check):
+                self._collected.add([end])
+                self._collected.tests[node_id] = end
+            else:
+                self.ends[node_id] = worst(self.ends[node_id], end) if node_id in self.ends else end
         elif report.failed:
             self._failed[node_id] = first_line(report.longreprtext)
         if report.when == "teardown" and self._config.getoption("xmlpath", None) and node_id in self.ends:
@@ -159,7 +167,7 @@ class Reporter:
             *(f"{given}: cannot be written: {why}" for given, why in self._unwritten.items() if given != _STEP_SUMMARY),
             *self._failed_hooks,
         ]
-        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        if exitstatus == pytest.ExitCode.OK:
             problems += self._nothing_assessed()
         if problems:
             pytest.exit("; ".join(problems), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -189,8 +197,9 @@ class Reporter:
                 gaps.append(NoResult(check, Why.DESELECTED, ""))
             else:
                 gaps.append(NoResult(check, Why.NOT_COLLECTED, ""))
-        interrupted = sum(gap.why is Why.INTERRUPTED for gap in gaps)
-        cut_short = stopped or (f"{interrupted} that were to run did not" if interrupted else None)
+        # Of workers that are not replaced when they crash, nothing else tells.
+        lost = len(tests.keys() - self._begun)
+        cut_short = stopped or (f"{lost} tests that were to run did not" if lost else None)
         return Run(tuple(end for end in ends.values() if isinstance(end, Result)), tuple(gaps), cut_short)
 
     def _nothing_assessed(self) -> list[str]:

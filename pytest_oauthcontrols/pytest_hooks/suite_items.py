@@ -30,6 +30,11 @@ class Suite(pytest.Module):
     see its tests and the project's naming rules (`python_functions`) would hide them.
     """
 
+    @property
+    def ihook(self) -> Any:
+        """The hooks of the project's root: pytest takes none of the conftest files for a file that does not exist."""
+        return self.session.gethookproxy(self.config.rootpath)
+
     def _getobj(self) -> Any:
         """Return the module."""
         return suite
@@ -59,6 +64,11 @@ class Suite(pytest.Module):
             yield item
 
     @cached_property
+    def hooks_of_the_run(self) -> Any:
+        """What `ihook` is after the collection."""
+        return self.ihook
+
+    @cached_property
     def unwatched(self) -> bool:
         """Whether nobody but pytest itself looks at how parameters are set up: no hook, and no --setup-show."""
         hooks = (self.ihook.pytest_fixture_setup, self.ihook.pytest_fixture_post_finalizer)
@@ -80,6 +90,11 @@ class CheckItem(pytest.Function):
     """
 
     parent: Suite
+
+    @property
+    def ihook(self) -> Any:
+        """The hooks of the project's root; once all conftest files are known, looked up once for all items."""
+        return self.parent.hooks_of_the_run if self.session.testscollected else self.parent.ihook
 
     def setup(self) -> None:
         """Set up fixtures: for the test itself, whose arguments are its parameters, there is nothing to do.

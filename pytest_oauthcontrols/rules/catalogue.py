@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 
 from pytest_oauthcontrols.rules.control import Control
@@ -68,8 +68,9 @@ class Catalogue:
         return tuple(control for control in self.assessed if control.rules.get(subject))
 
 
+@cache
 def load() -> Catalogue:
-    """Return the catalogue that ships with the package."""
+    """Return the catalogue that ships with the package; its files are read once."""
     shipped = sorted(
         (one for one in files(_PACKAGE).joinpath("controls").iterdir() if one.name.endswith(".yaml")),
         key=lambda one: one.name,

@@ -186,10 +186,13 @@ class Control:
 _PREFIXES = ("ca-", "eca-", "oauth-", "org-", "partner-", "sbs-")
 """How the ids of the controls that ship with the package begin."""
 
+OWN_ID = rf"(?!{'|'.join(_PREFIXES)})[a-z0-9]+(-[a-z0-9]+)+"
+"""Pattern for the ids of a project's own controls: lower-case words, joined by hyphens."""
+
 
 def is_own_id(control: str) -> bool:
-    """Tell whether an id can be that of a control of a project's own: lower-case words, joined by hyphens."""
-    return re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", control) is not None and not control.startswith(_PREFIXES)
+    """Tell whether an id can be that of a control of a project's own."""
+    return re.fullmatch(OWN_ID, control) is not None
 
 
 NO_OWN_ID = (

@@ -62,7 +62,7 @@ class Finding(NamedTuple):
     """What stands in for the control's rule; None where that decides."""
 
     @property
-    def steps(self) -> tuple[Clause, ...]:
+    def _steps(self) -> tuple[Clause, ...]:
         """The clauses that were looked at, the one that decided last."""
         return self.control.rules[ORG if self.app is None else self.app.kind][: self.depth]
 
@@ -74,7 +74,7 @@ class Finding(NamedTuple):
     @property
     def attestation(self) -> Seen | Unreadable | None:
         """The attestation where a person has to look, or has looked: seen, or unreadable because it has expired."""
-        by_rule = self.decided and (self.stated is not None or self.steps[-1].verdict is Verdict.PASS)
+        by_rule = self.decided and (self.stated is not None or self._steps[-1].verdict is Verdict.PASS)
         by_hand = self.verdict is Verdict.MANUAL or (self.verdict is Verdict.PASS and not by_rule)
         return attestation(self.control, self.app, self.org) if by_hand else None
 
@@ -113,7 +113,7 @@ class Finding(NamedTuple):
             return self.stated.reasons
         if not self.decided:
             return tuple(dict.fromkeys(self._in_the_way()))
-        clause = self.steps[-1]
+        clause = self._steps[-1]
         if clause.required is None:
             return (self._worded(clause.because, clause.when),)
         if self.verdict is Verdict.PASS:
@@ -177,10 +177,10 @@ class Finding(NamedTuple):
 
     def _conditions(self) -> Iterator[Condition]:
         """Yield the conditions that were looked at: guards, and the last clause's requirements if its guard held."""
-        for clause in self.steps:
+        for clause in self._steps:
             if clause.when is not None:
                 yield clause.when
-        last = self.steps[-1]
+        last = self._steps[-1]
         if last.when is None or last.when.holds(self.app, self.org) in (TRUE, TRUE_BY_DEFAULT):
             for requirement in last.requirements:
                 yield requirement.condition
@@ -191,7 +191,7 @@ class Finding(NamedTuple):
             told = (TRUE, FALSE)
             yield from (one for one in self._conditions() if one.holds(self.app, self.org) not in told)
             return
-        last = self.steps[-1]
+        last = self._steps[-1]
         for requirement in last.requirements:
             if requirement.condition.holds(self.app, self.org) < UNKNOWN:
                 yield requirement.condition

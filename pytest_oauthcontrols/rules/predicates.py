@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 from pytest_oauthcontrols.orgs.certificates import parse_certificate
 from pytest_oauthcontrols.orgs.derived import SCOPES_OF, has_custom_scheme, is_loopback, scheme_of
+from pytest_oauthcontrols.orgs.masking import is_masked, listed, mask_identity
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
     GLOBAL_OAUTH,
+    HELD,
     OAUTH,
     OAUTH_POLICIES,
     SAML_POLICIES,
@@ -259,7 +261,8 @@ def _refresh_tokens_expire_within(hours: int, app: App) -> Ruling:
     if policy is None:
         if app.kind == CONNECTED_APP and isinstance(settings[0], Absent):
             return FALSE, [settings[0]._replace(default="infinite", since=_SINCE)]
-        return _cannot_tell(*settings)
+        of_publisher = _by_period(hours, app) if app.kind == CONNECTED_APP else None
+        return of_publisher or _cannot_tell(*settings)
     kind, period, unit = policy
     if kind == "zero":
         return TRUE, settings
@@ -283,6 +286,27 @@ def _refresh_token_policy(app: App) -> tuple[list[Setting], tuple[str, str | Non
     return parts, ((kind or "").lower(), period, unit)
 
 
+_PERIOD = "ConnectedApplication.RefreshTokenValidityPeriod"
+_BY_USE = "ConnectedApplication.OptionsRefreshTokenValidityMetric"
+_LONGEST_UNIT = max(_HOURS.values())
+
+
+def _by_period(hours: int, app: App) -> Ruling | None:
+    """Return what the record of an app of another publisher shows of its refresh tokens; None if that is not enough.
+
+    The record has no unit, so a period decides only where it does so in hours, in days and in months.
+    """
+    period, by_use = app.settings.get(_PERIOD), app.settings.get(_BY_USE)
+    if not isinstance(period, Seen) or not isinstance(by_use, Seen):
+        return None
+    number = int(period.value) if isinstance(period.value, int) else 0
+    if number <= 0:
+        return None  # they never expire, or at once
+    if by_use.value is True or number > hours:
+        return FALSE, [by_use, period]
+    return (TRUE, [by_use, period]) if number * _LONGEST_UNIT <= hours else None
+
+
 def _within(hours: int, kind_counts: bool, period: str | None, unit: str | None) -> Truth:
     if not kind_counts or period is None or unit is None or unit.lower() not in _HOURS:
         return FALSE
@@ -303,6 +327,45 @@ def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
     if ambiguous:
         seen.append(installed._replace(name="labels of several apps", value=ambiguous))
     return truth(not missing), seen
+
+
+def holders_of_api_enabled_are_allowed(app: App | None, org: Org) -> Ruling:
+    """Every user who holds API Enabled is on the list of allowed holders; without a list a person has to look."""
+    return _holders_are_allowed("ApiEnabled", org)
+
+
+def holders_of_approve_uninstalled_are_allowed(app: App | None, org: Org) -> Ruling:
+    """The same of Approve Uninstalled Connected Apps."""
+    return _holders_are_allowed("CanApproveUninstalledApps", org)
+
+
+def holders_of_use_any_api_client_are_allowed(app: App | None, org: Org) -> Ruling:
+    """The same of Use Any API Client."""
+    return _holders_are_allowed("UseAnyApiClient", org)
+
+
+def _holders_are_allowed(permission: str, org: Org) -> Ruling:
+    holders = org.setting(f"PermissionHolders.{permission}", "PermissionHolders")
+    if not isinstance(holders, Seen):
+        return _cannot_tell(holders)
+    names = _listed(holders)
+    if not names:
+        return TRUE, [holders]
+    list_name = f"permission_holders.{HELD[permission]}"
+    allowed = org.settings.get(list_name)
+    if not isinstance(allowed, Seen):
+        held_by = "1 user holds" if len(names) == 1 else f"{len(names)} users hold"
+        reason = (
+            f"{held_by} the permission, and no list of allowed holders is configured ({list_name}); check that each of"
+            f" them needs it: {holders.shown or listed(names)}"
+        )
+        return untold(True), [holders, Unreadable(list_name, reason, manual=True)]
+    known = {name.casefold() for name in _listed(allowed)}
+    others = tuple(name for name in names if name.casefold() not in known)
+    if not others:
+        return TRUE, [holders, allowed]
+    shown = listed([mask_identity(name) for name in others] if is_masked(holders) else others)
+    return FALSE, [Seen("holders who are not on the list", others, holders.source, None, shown), allowed]
 
 
 def no_app_has_full_access(app: App | None, org: Org) -> Ruling:
@@ -393,6 +456,9 @@ PREDICATES: dict[str, Predicate] = {
         refresh_tokens_expire_within_24_hours,
         unused_refresh_tokens_expire_within_30_days,
         every_authorised_app_is_installed,
+        holders_of_api_enabled_are_allowed,
+        holders_of_approve_uninstalled_are_allowed,
+        holders_of_use_any_api_client_are_allowed,
         no_app_has_full_access,
         every_app_enforces_ip_restrictions,
         refresh_tokens_of_every_app_expire_within_90_days,

@@ -10,6 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from pytest_oauthcontrols.config.credentials import (
+    DEMO,
     ENVIRONMENT,
     Credentials,
     Login,
@@ -25,9 +26,6 @@ from pytest_oauthcontrols.sources.parallel import Patience, Reader, Say
 from pytest_oauthcontrols.sources.parser import SourceError
 
 __all__ = ["DEMO", "SourceError", "is_live", "is_path", "read", "reader"]
-
-DEMO = "demo"
-"""Name of the sample org that ships with the package."""
 
 
 def is_live(value: str, logins: Mapping[str, Login]) -> bool:

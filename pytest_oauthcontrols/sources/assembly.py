@@ -22,10 +22,9 @@ from pytest_oauthcontrols.orgs.metadata_types import (
     ORG,
     POLICIES,
 )
-from pytest_oauthcontrols.orgs.model import MANAGED, App, Org, Seen, Unreadable
+from pytest_oauthcontrols.orgs.model import MANAGED, OWN_TYPES, App, Org, Seen, Unreadable
 from pytest_oauthcontrols.sources.dx_project import package_directories
 from pytest_oauthcontrols.sources.parser import (
-    APP_TYPES,
     FILE_TYPES,
     Component,
     MetadataFile,
@@ -36,9 +35,6 @@ from pytest_oauthcontrols.sources.parser import (
 )
 
 _FOLDERS = {"ConnectedApp": "connectedApps", "ExternalClientApplication": "externalClientApps"}
-
-_OWN_TYPES = {kind: name for name, kind in APP_TYPES.items()}
-"""Kind of app to the type of the app itself."""
 
 _OF_THE_PUBLISHER = (GLOBAL_OAUTH, OAUTH)
 """Types that the publisher of a packaged external client app keeps; its policies are the subscriber's."""
@@ -127,7 +123,7 @@ class _Files:
 
     def _has_own_file(self, kind: str, name: str) -> bool:
         app = self.apps[kind, name]
-        return app.own_file_broken or _OWN_TYPES[kind] in app.components
+        return app.own_file_broken or OWN_TYPES[kind] in app.components
 
     def choose(self, components: list[Component]) -> tuple[Component, list[Component]]:
         """Return the component to assess of several that describe the same, and those that say something else.
@@ -232,10 +228,10 @@ def _no_garbage() -> Iterator[None]:
 
 def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
     """Return an app; None where nothing but a component that refers to it was found, and it need not exist."""
-    own_type = _OWN_TYPES[kind]
+    own_type = OWN_TYPES[kind]
     name, problems = found.name, list(found.problems)
     settings: dict[str, Seen | Unreadable] = {}
-    read = dict(_SAID)
+    read = dict(SAID)
     for type_name, components in found.components.items():
         component = components[0]
         if len(components) > 1:
@@ -254,7 +250,7 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         if kind == CONNECTED_APP:
             return None
     label = settings.get("label")
-    source = read.get(own_type) or next((path for key, path in read.items() if key not in _SAID), location)
+    source = read.get(own_type) or next((path for key, path in read.items() if key not in SAID), location)
     state = settings.get("distributionState")
     only_policies = kind != CONNECTED_APP and bool(found.components) and found.only_policies
     managed = found.managed or only_policies or (isinstance(state, Seen) and state.value in MANAGED)
@@ -297,7 +293,7 @@ def _committed_secret(found: _Found, source: str) -> Seen:
     return Seen("consumer_secret_committed", False, source, None, "no consumer secret in any file of the app")
 
 
-_SAID = {"declared": "the configuration", "inventory": "the configuration"}
+SAID = {"declared": "the configuration", "inventory": "the configuration"}
 """What the configuration says of an app: always read, and empty until it is."""
 
 _LIVE_ONLY: Mapping[str, Unreadable] = {

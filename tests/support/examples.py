@@ -22,7 +22,8 @@ from .orgs import TAKEN_AT
 
 FOLDER = Path(__file__).parents[1] / "controls"
 _TYPES = {known.name: known for known in METADATA_TYPES.values()}
-_KEYS = {"verdict", "says", "evidence", "context", "differs", "subject", "config", "live", "queried", "unread", "apps"}
+_KEYS = {"verdict", "says", "evidence", "context", "differs", "subject", "config", "live"}
+_KEYS |= {"queried", "refused", "unread", "apps"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ def _with(subject: Any, said: dict[str, Any], kind: str) -> Any:
             read[type_name] = type_name
             if value is not None:
                 settings[name] = Seen(name, tuple(value) if isinstance(value, list) else value, type_name)
+    for name, reason in said.get("refused", {}).items():
+        if (kind, name.partition(".")[0]) in METADATA_TYPES:
+            settings[name] = Unreadable(name, reason)
+            read[name.partition(".")[0]] = name.partition(".")[0]
     for type_name, reason in said.get("unread", {}).items():
         if (kind, type_name) in METADATA_TYPES:
             unread[type_name] = Unreadable(type_name, reason)
@@ -98,6 +103,15 @@ def _with(subject: Any, said: dict[str, Any], kind: str) -> Any:
 def documents() -> dict[str, dict[str, Any]]:
     """Return every file of examples by the id of its control."""
     return {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """Return what was published of every control, written down beside its examples, by its id."""
+    found = {}
+    for control_id, document in documents().items():
+        assert "published" in document, f"tests/controls/{control_id}.yaml: 'published' is missing"
+        found[control_id] = document["published"]
+    return found
 
 
 def examples() -> list[Example]:

@@ -29,6 +29,14 @@ EXPIRES, ENDLESS = (
 )
 """What an app can say of its refresh tokens."""
 
+CERTIFICATE = (
+    "MIIBDzCBtqADAgECAgISZzAKBggqhkjOPQQDAjARMQ8wDQYDVQQDDAZzYW1wbGUwHhcNMjYwOTAxMDAwMDAwWhcNMzYw"
+    "ODMxMDAwMDAwWjARMQ8wDQYDVQQDDAZzYW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARQSk7nzcN10brYP0dg"
+    "oIRWB/9ytIrvzz3BnI2/nZEmHZ6vURr8b8D1MvYNzVyjFS8CWSKNVD32gW4bGu8CYA01MAoGCCqGSM49BAMCA0gAMEUC"
+    "IBgEsgY+bRgKz2Yp2TrEP7nb3b1nCYl45c+kukEVGyTpAiEArVf1LaZVYCT4VvK+iuTM5B7yTgEzuMIdtl0/7Ct7JwM="
+)
+"""A certificate that is valid until 2036, as the Metadata API writes it."""
+
 
 def xml(type_name: str, inner: str = "") -> bytes:
     """Return a file of a type, its content on a line of its own."""

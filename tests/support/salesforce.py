@@ -44,7 +44,10 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PAGE_SIZE = 2000
 """Records that the answer to a query holds at most."""
 
-ACTIONS = ("login", "token", "versions", "retrieve", "checkRetrieveStatus", "listMetadata", "describeMetadata", "query")
+ACTIONS = (
+    *("login", "token", "versions", "retrieve", "checkRetrieveStatus", "listMetadata", "describeMetadata"),
+    *("query", "composite"),
+)
 """What a reader of settings may ask for; everything else is unexpected."""
 
 SECRET_COLUMNS = ("AccessToken", "RequestToken", "DeleteToken", "ConsumerSecret", "ConsumerKey", "FIELDS")
@@ -54,6 +57,10 @@ _CERTIFIED = ("*.salesforce.com", "*.my.salesforce.com", "*.sandbox.my.salesforc
 _LOGIN_HOSTS = ("login.salesforce.com", "test.salesforce.com")
 _SOAP = re.compile(r"/services/Soap/([mu])/(\d+\.\d)(?:/.*)?")
 _QUERY = re.compile(r"/services/data/v(\d+\.\d)/query(?:/(\w+)-(\d+))?/?")
+_COMPOSITE = re.compile(r"/services/data/v(\d+\.\d)/composite/?")
+_MOST_QUERIES = 5
+"""Queries that a composite request holds at most."""
+_HELD = re.compile(r"WHERE PermissionSet\.Permissions(\w+) = true AND Assignee\.IsActive = true")
 _PACKAGE = "unpackaged/package.xml"
 _USER_ID = "0055g00000AbcdEAAR"
 _ENVELOPE = (
@@ -306,13 +313,19 @@ class FakeOrg:
     messages: list[tuple[str, str]] = field(default_factory=list)
     """File name and problem of what a retrieve says besides its own messages."""
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Object to the records that a query returns, whatever it asks for; objects that are not here have none."""
+    """Object to the records that a query returns, whatever it asks for; objects that are not here have none.
+
+    What a query for the holders of a permission returns is by object and permission:
+    `PermissionSetAssignment:ApiEnabled`.
+    """
     polls: int = 0
     """How often a retrieve is looked at before it has ended."""
     failure: tuple[str, str] | None = None
     """Code and message of the end of each retrieve."""
     unknown_types: set[str] = field(default_factory=set)
     """Metadata types and objects that the org does not have."""
+    unknown_columns: set[str] = field(default_factory=set)
+    """Columns that the org does not have; of several, a query is refused for one after the other."""
     denied_types: set[str] = field(default_factory=set)
     """Metadata types and objects that the user has no permission for."""
 
@@ -322,6 +335,9 @@ class FakeOrg:
     """What no reader of settings should ask: whatever writes, runs or shows a secret. It was refused."""
     sent: list[str] = field(default_factory=list, init=False)
     """Method and URL, with its escapes undone, and in the next line the body of every request."""
+
+    emulator: Emulator = field(init=False, repr=False)
+    """What it was added to."""
 
     planned: list[tuple[str, Answer, bool]] = field(default_factory=list, init=False, repr=False)
     """Failures that are to come: the action, the answer, and whether it stays."""
@@ -368,6 +384,9 @@ class FakeOrg:
             return self._route_soap(request, soap[1], soap[2])
         if request.method == "GET" and query is not None:
             return self._route_query(request, *query.groups())
+        composite = _COMPOSITE.fullmatch(request.path)
+        if request.method == "POST" and composite is not None:
+            return self._route_composite(request, composite[1])
         if request.method == "POST" and request.path == "/services/oauth2/token":
             return "token", partial(self._token, request)
         if request.method == "GET" and request.path.rstrip("/") == "/services/data":
@@ -621,8 +640,42 @@ class FakeOrg:
             return f"forbidden query: {soql}", None
         return f"query:{asked[1]}", partial(self._query, request, version, asked[1], None, 0)
 
-    def _query(self, request: Request, version: str, name: str, result: str | None, offset: int) -> Response:
-        """Answer one page of a query."""
+    def _route_composite(self, request: Request, version: str) -> tuple[str, Callable[[], Response] | None]:
+        """Route several requests in one: nothing but queries, each of which has to stand on its own."""
+        said = request.get_json(silent=True)
+        if not isinstance(said, dict):
+            return "forbidden composite request", None
+        asked = said.get("compositeRequest")
+        if not isinstance(asked, list) or said.get("allOrNone") is not False or not 0 < len(asked) <= _MOST_QUERIES:
+            return "forbidden composite request", None
+        answers = []
+        for one in asked:
+            inner = Request.from_values(one["url"], method=one["method"], headers=dict(request.headers))
+            action, answer = self.route(inner)
+            if answer is None or not action.startswith("query:") or one.keys() - {"method", "url", "referenceId"}:
+                return f"forbidden composite request: {action}", None
+            answers.append((one["referenceId"], action, inner, answer))
+        return f"composite:{answers[0][1].partition(':')[2]}", partial(self._composite, request, version, answers)
+
+    def _composite(
+        self, request: Request, version: str, asked: list[tuple[str, str, Request, Callable[[], Response]]]
+    ) -> Response:
+        """Answer several queries at once; failures that are planned for a query are those of its part of the answer."""
+        refusal = self._refused(request, version)
+        if refusal is not None:
+            return refusal
+        parts: list[dict[str, Any]] = []
+        for reference, action, inner, answer in asked:
+            failure = self.take_planned(action)
+            given = answer() if failure is None else failure(Call(self.emulator, inner, action, answer))
+            body = given.get_json(silent=True)
+            parts.append(
+                {"body": body, "httpHeaders": {}, "httpStatusCode": given.status_code, "referenceId": reference}
+            )
+        return _json({"compositeResponse": parts})
+
+    def _refused(self, request: Request, version: str) -> Response | None:
+        """Return why a request of the REST API is refused, whatever it asks for."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if version not in self.versions:
             return _rest_error(404, "NOT_FOUND", "The requested resource does not exist")
@@ -630,11 +683,24 @@ class FakeOrg:
             return _rest_error(401, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE")
         if self._expired or token != self.token:
             return _rest_error(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        return None
+
+    def _query(self, request: Request, version: str, name: str, result: str | None, offset: int) -> Response:
+        """Answer one page of a query."""
+        refusal = self._refused(request, version)
+        if refusal is not None:
+            return refusal
         if name in self.unknown_types | self.denied_types:
             return _rest_error(400, "INVALID_TYPE", f"sObject type '{name}' is not supported.")
+        for column in self.unknown_columns:
+            if re.search(rf"\b{column}\b", request.args.get("q", "")):
+                return _rest_error(400, "INVALID_FIELD", f"No such column '{column}' on entity '{name}'.")
         if result is None:
             result = f"01g5g{len(self._results) + 1:010}AAA"
-            rows = [_record(row, name, version, request.args["q"]) for row in self.rows.get(name, [])]
+            soql = request.args["q"]
+            held = _HELD.search(soql)
+            rows = self.rows.get(name if held is None else f"{name}:{held[1]}", [])
+            rows = [_record(row, name, version, soql) for row in rows]
             self._results[result] = (name, rows)
         if result not in self._results:
             return _rest_error(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
@@ -807,6 +873,7 @@ class Emulator:
         """Add an org and return it."""
         if any(org.my_domain == other.my_domain for other in self.orgs):
             raise ValueError(f"there is an org at {org.my_domain} already")
+        org.emulator = self
         self.orgs.append(org)
         return org
 

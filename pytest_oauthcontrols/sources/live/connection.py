@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from simple_salesforce.api import Salesforce
 
 from pytest_oauthcontrols.config.credentials import Credentials, SalesforceCli
-from pytest_oauthcontrols.sources.live.errors import Refusal, explain
+from pytest_oauthcontrols.sources.live.errors import Refusal, explain, rest_error
 from pytest_oauthcontrols.sources.live.login import Session, log_in, renewable
 from pytest_oauthcontrols.sources.live.transport import Transport
 from pytest_oauthcontrols.sources.parallel import Patience
@@ -87,6 +88,13 @@ class Connection:
         """Return the next page of the records of a query."""
         return self._renewed(lambda: self._page(lambda salesforce: salesforce.query_more(url, identifier_is_url=True)))
 
+    def query_together(self, questions: Sequence[str]) -> list[dict[str, Any] | Refusal]:
+        """Return the first page of the records of up to five queries, or why one of them was refused.
+
+        They are sent in one composite request, which counts as a single call.
+        """
+        return self._renewed(lambda: self._query_together(questions))
+
     def lower_version(self) -> None:
         """Go on with the API version before the one in use, which the org has turned down."""
         self.version -= 1.0
@@ -119,9 +127,35 @@ class Connection:
             page = ask(salesforce)
         except (ValueError, RecursionError):
             raise Refusal("NOT_JSON", "the answer is no JSON, or was cut short") from None
-        if not isinstance(page, dict) or not isinstance(page.get("records"), list):
-            raise Refusal("NOT_JSON", "the answer holds no records")
-        return page
+        return _with_records(page)
+
+    def _query_together(self, questions: Sequence[str]) -> list[dict[str, Any] | Refusal]:
+        path = f"/services/data/v{self.version}"
+        names = [f"query{number}" for number in range(len(questions))]
+        asked = [
+            {"method": "GET", "url": f"{path}/query/?q={quote(soql, safe='')}", "referenceId": name}
+            for name, soql in zip(names, questions, strict=True)
+        ]
+        answer = self._transport.post(
+            f"{self.address}{path}/composite",
+            json={"allOrNone": False, "compositeRequest": asked},
+            headers={"Authorization": f"Bearer {self._session.access_token}"},
+        )
+        try:
+            said = {one["referenceId"]: one for one in answer.json()["compositeResponse"]}
+        except (ValueError, RecursionError, TypeError, KeyError):
+            raise Refusal("NOT_JSON", "the answer to several queries cannot be understood") from None
+        return [self._one_of_several(said.get(name)) for name in names]
+
+    def _one_of_several(self, said: Any) -> dict[str, Any] | Refusal:
+        body = said.get("body") if isinstance(said, dict) else None
+        error = rest_error(body)
+        if error is not None:
+            return Refusal(self.clean(error[0]), self.clean(error[1]))
+        try:
+            return _with_records(body)
+        except Refusal as refusal:
+            return refusal
 
     def _renewed(self, call: Callable[[], _Answer]) -> _Answer:
         """Return the answer to a call; where the session has expired, after one more login."""
@@ -170,6 +204,12 @@ class Connection:
         if newest < OLDEST_VERSION:
             raise SourceError(_too_old(newest))
         return min(newest, NEWEST_VERSION)
+
+
+def _with_records(page: Any) -> dict[str, Any]:
+    if not isinstance(page, dict) or not isinstance(page.get("records"), list):
+        raise Refusal("NOT_JSON", "the answer holds no records")
+    return page
 
 
 def _too_old(version: float) -> str:

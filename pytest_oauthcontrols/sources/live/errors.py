@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -67,6 +68,11 @@ def _rest_error(response: Response) -> tuple[str, str] | None:
         said = response.json()
     except (ValueError, RecursionError):
         return None
+    return rest_error(said)
+
+
+def rest_error(said: Any) -> tuple[str, str] | None:
+    """Return code and text of an error in JSON, of the REST API or the OAuth endpoint; None for anything else."""
     if isinstance(said, list) and said and isinstance(said[0], dict):
         return str(said[0].get("errorCode")), str(said[0].get("message"))
     if isinstance(said, dict) and "error" in said:

@@ -28,7 +28,8 @@ LISTED = ("ConnectedApp", "ExternalClientApplication", "ExtlClntAppGlobalOauthSe
 
 # Read out before the XML is parsed: a text of 50 MB is beyond what a careful parser takes.
 _ZIP = re.compile(rb"<((?:\w+:)?zipFile)>([A-Za-z0-9+/=\s]*)</\1>")
-_NOT_INSTALLED = ("", "unmanaged")
+_INSTALLED = ("installed", "installedEditable")
+"""States of what came with a package; anything else may be the org's own."""
 
 
 class Retrieved(NamedTuple):
@@ -157,8 +158,8 @@ def list_components(connection: Connection, types: Iterable[str]) -> list[Listed
         raise Refusal("NOT_XML", "the answer is no list of components")
     found = []
     for one in _find_all(answer, "listMetadataResponse/result"):
-        said = {name: one.findtext(f"{{*}}{name}") or "" for name in ("type", "fullName", "id", "namespacePrefix")}
-        installed = (one.findtext("{*}manageableState") or "") not in _NOT_INSTALLED or bool(said["namespacePrefix"])
+        said = {name: one.findtext(f"{{*}}{name}") or "" for name in ("type", "fullName", "id")}
+        installed = one.findtext("{*}manageableState") in _INSTALLED
         if said["type"] in FILE_TYPES and said["fullName"]:
             found.append(Listed(said["type"], said["fullName"], said["id"], installed))
     return found

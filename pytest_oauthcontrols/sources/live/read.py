@@ -20,10 +20,10 @@ from pytest_oauthcontrols.sources.live.missing import Gaps, not_arrived
 from pytest_oauthcontrols.sources.live.soql import (
     Records,
     add_applications,
+    add_holders,
     add_permissions,
     add_tokens,
-    ask_applications,
-    ask_permissions,
+    ask_rest,
     ask_tokens,
 )
 from pytest_oauthcontrols.sources.parallel import Patience, Say
@@ -64,20 +64,19 @@ def _read(name: str, connection: Connection, say: Say) -> Org:
         origin = Origin(name, "org", connection.address, taken_at, connection.version)
         org = assemble(origin, files, gaps.missing)
     ids = {(APP_TYPES[one.type], one.full_name.casefold()): one.id for one in listed if one.type in APP_TYPES}
-    permissions = ask_permissions(connection, org.apps)
-    applications = ask_applications(connection)
-    org = add_applications(org, applications, ids, complete="ConnectedApp" not in gaps.missing)
+    queried = ask_rest(connection, org.apps)
+    org = add_applications(org, queried.applications, tokens, ids, complete="ConnectedApp" not in gaps.missing)
     # Salesforce shows both to users with Customize Application only.
-    sees_others = any(app.kind == CONNECTED_APP and app.readable for app in org.apps)
+    sees_others = any(app.kind == CONNECTED_APP and "ConnectedApp" in app.read for app in org.apps)
     all_external = "ExternalClientApplication" not in gaps.missing and all(
         app.readable for app in org.apps if app.kind == EXTERNAL_CLIENT_APP
     )
-    org = add_tokens(org, tokens, applications, sees_others, complete=all_external)
-    org = add_permissions(org, permissions)
-    queried = json.dumps([tokens, applications, permissions], sort_keys=True)
+    org = add_tokens(org, tokens, queried.applications, sees_others, complete=all_external)
+    org = add_holders(add_permissions(org, queried.permissions), queried.holders)
+    answers = json.dumps([tokens, queried], sort_keys=True)
     return replace(
         org,
-        sha256=hashlib.sha256(f"{org.sha256}\0{queried}".encode()).hexdigest(),
+        sha256=hashlib.sha256(f"{org.sha256}\0{answers}".encode()).hexdigest(),
         org_id=connection.org_id,
         user=connection.user,
         api_calls=connection.calls,

@@ -5,22 +5,26 @@ A query that is refused leaves its settings unreadable, never the rest. Columns 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pytest_oauthcontrols.orgs.derived import derive
+from pytest_oauthcontrols.orgs.masking import listed
 from pytest_oauthcontrols.orgs.metadata_types import (
     CONNECTED_APP,
     EXTERNAL_CLIENT_APP,
+    HELD,
     METADATA_TYPES,
     OAUTH_POLICIES,
     PERMISSIONS,
 )
 from pytest_oauthcontrols.orgs.model import App, Org, Seen, Unreadable
+from pytest_oauthcontrols.sources.assembly import SAID
 from pytest_oauthcontrols.sources.live.connection import Connection
-from pytest_oauthcontrols.sources.live.errors import Refusal, explain
+from pytest_oauthcontrols.sources.live.errors import TRANSIENT, Refusal, explain
 
 LONGEST_QUERY = 12_000
 """Characters of the longest query, as it stands in a URL; Salesforce takes 16,384 with everything around it."""
@@ -28,6 +32,7 @@ LONGEST_QUERY = 12_000
 MOST_CALLS = 10
 """Calls that the reading of an org takes at most; of a query with more pages than fit, the rest is not read."""
 
+_RUN_AS = "run as"
 _RUN_AS_USER = {
     CONNECTED_APP: "oauthConfig.oauthClientCredentialUser",
     EXTERNAL_CLIENT_APP: f"{OAUTH_POLICIES}.clientCredentialsFlowUser",
@@ -37,6 +42,7 @@ _LONGEST_NUMBER = 15
 _APPLICATIONS = "ConnectedApplication"
 _TOKENS = "OauthToken"
 _ASSIGNMENTS = "PermissionSetAssignment"
+_FROM_APPLICATIONS = f"SOQL {_APPLICATIONS}"
 
 
 class Records(NamedTuple):
@@ -45,32 +51,61 @@ class Records(NamedTuple):
     rows: tuple[dict[str, Any], ...] = ()
     gap: str | None = None
     """Why rows are missing; None where all of them are there."""
+    spared: bool = False
+    """Whether rows are missing only because they would have taken too many calls."""
+    refused: tuple[tuple[str, str], ...] = ()
+    """Columns that the org refused, each with the reason."""
+
+
+class Queried(NamedTuple):
+    """What queries show of an org besides its tokens."""
+
+    applications: Records
+    """The connected apps that are known to the org, those of other publishers too."""
+    permissions: Records
+    """What the users that apps run as may do, from their profiles and their permission sets."""
+    holders: dict[str, Records]
+    """Permission to the users who hold it; one that the org does not know is left out."""
+
+
+_Answer = dict[str, Any] | Refusal
+"""The first page of the records of a query, or why it was refused."""
 
 
 def ask(connection: Connection, soql: str) -> Records:
     """Return the records of a query."""
-    rows: list[dict[str, Any]] = []
+    return _all_pages(connection, _ask(connection, soql))
+
+
+def _ask(connection: Connection, soql: str) -> _Answer:
     try:
-        page = connection.query(soql)
-        rows += _rows(page)
-        while not page.get("done", True):
-            if connection.calls >= MOST_CALLS:
-                total = page.get("totalSize")
-                return Records(
-                    tuple(rows), f"{len(rows)} of {total} records were read, to spare the org's API requests"
-                )
-            url = page.get("nextRecordsUrl")
-            if not isinstance(url, str) or not url.startswith("/"):
-                return Records(tuple(rows), "the next page of records is not named")
-            page = connection.query_more(url)
-            rows += _rows(page)
+        return connection.query(soql)
     except Refusal as refusal:
-        return Records(tuple(rows), explain(refusal))
-    return Records(tuple(rows))
+        return refusal
 
 
-def _rows(page: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row for row in page["records"] if isinstance(row, dict)]
+def _all_pages(connection: Connection, page: _Answer) -> Records:
+    """Return the records on a page and on those after it; that none is missing has to be shown."""
+    rows: list[dict[str, Any]] = []
+    while True:
+        if isinstance(page, Refusal):
+            return Records(tuple(rows), explain(page))
+        rows += [row for row in page["records"] if isinstance(row, dict)]
+        total, url = page.get("totalSize"), page.get("nextRecordsUrl")
+        if not all(isinstance(row, dict) for row in page["records"]):
+            return Records(tuple(rows), "a record cannot be understood")
+        if page.get("done") is True:
+            complete = type(total) is int and total == len(rows)
+            return Records(tuple(rows), None if complete else f"{len(rows)} of {total} records arrived")
+        if not isinstance(url, str) or not url.startswith("/"):
+            return Records(tuple(rows), "the next page of records is not named")
+        if connection.calls >= MOST_CALLS:
+            gap = f"{len(rows)} of {total} records were read, to spare the org's API requests"
+            return Records(tuple(rows), gap, spared=True)
+        try:
+            page = connection.query_more(url)
+        except Refusal as refusal:
+            page = refusal
 
 
 def ask_tokens(connection: Connection) -> Records:
@@ -78,18 +113,93 @@ def ask_tokens(connection: Connection) -> Records:
     return ask(connection, f"SELECT AppName, COUNT_DISTINCT(UserId) users FROM {_TOKENS} GROUP BY AppName")  # noqa: S608
 
 
-def ask_applications(connection: Connection) -> Records:
-    """Return the connected apps that are known to the org, those of other publishers too."""
-    columns = METADATA_TYPES[CONNECTED_APP, _APPLICATIONS].fields
-    return ask(connection, f"SELECT Id, Name, {', '.join(columns)} FROM {_APPLICATIONS}")  # noqa: S608
+def ask_rest(connection: Connection, apps: Iterable[App]) -> Queried:
+    """Return what queries show of connected apps, of the users that apps run as, and of who holds which permission.
+
+    Two calls, and more for further pages and for columns that the org refuses, as long as there are calls left.
+    """
+    columns = list(METADATA_TYPES[CONNECTED_APP, _APPLICATIONS].fields)
+    refused: dict[str, str] = {}
+    found = _ask(connection, _applications(columns))
+    questions = {name: _holders(name) for name in HELD}
+    run_as = _permissions(apps)
+    if run_as:
+        questions = {_RUN_AS: run_as, **questions}
+    if _take_out(found, columns, refused):
+        questions[_APPLICATIONS] = _applications(columns)
+    answers = _ask_together(connection, questions)
+    found = answers.pop(_APPLICATIONS, found)
+    while _take_out(found, columns, refused) and connection.calls < MOST_CALLS:
+        found = _ask(connection, _applications(columns))
+    permissions = _all_pages(connection, answers.pop(_RUN_AS)) if run_as else Records()
+    applications = _named(_all_pages(connection, found))._replace(refused=tuple(refused.items()))
+    holders = {
+        name: _all_pages(connection, answer)
+        for name, answer in answers.items()
+        if _refused_column(answer) != f"Permissions{name}"
+    }
+    return Queried(applications, permissions, holders)
 
 
-def ask_permissions(connection: Connection, apps: Iterable[App]) -> Records:
-    """Return what the users that apps run as may do, from their profiles and their permission sets."""
+def _named(applications: Records) -> Records:
+    """Return the records that name an app; that others were there is a gap."""
+    rows = tuple(row for row in applications.rows if isinstance(row.get("Name"), str) and row["Name"].strip())
+    if len(rows) == len(applications.rows):
+        return applications
+    return applications._replace(rows=rows, gap=applications.gap or "a record names no app")
+
+
+def _ask_together(connection: Connection, questions: Mapping[str, str]) -> dict[str, _Answer]:
+    """Return the answers to several queries, which one call brings; one by one from an org that refuses that call."""
+    try:
+        return dict(zip(questions, connection.query_together([*questions.values()]), strict=True))
+    except Refusal as refusal:
+        alone = refusal.code not in (*TRANSIENT, "REQUEST_LIMIT_EXCEEDED")
+        return {
+            name: _ask(connection, soql) if alone and connection.calls < MOST_CALLS else refusal
+            for name, soql in questions.items()
+        }
+
+
+_NO_COLUMN = re.compile(r"No such column '(\w+)'")
+
+
+def _refused_column(answer: _Answer) -> str | None:
+    """Return the column that an org does not have; None where a query was not refused for one."""
+    if not isinstance(answer, Refusal) or answer.code != "INVALID_FIELD":
+        return None
+    named = _NO_COLUMN.search(answer.text)
+    return None if named is None else named[1]
+
+
+def _take_out(answer: _Answer, columns: list[str], refused: dict[str, str]) -> bool:
+    """Take the column out for which a query was refused; tell whether there was one, so that it can be asked again."""
+    column = _refused_column(answer)
+    if column not in columns:
+        return False
+    assert isinstance(answer, Refusal)
+    columns.remove(column)
+    refused[column] = explain(answer)
+    return True
+
+
+def _applications(columns: Iterable[str]) -> str:
+    return f"SELECT {', '.join(['Id', 'Name', *columns])} FROM {_APPLICATIONS}"  # noqa: S608
+
+
+def _holders(permission: str) -> str:
+    return (
+        f"SELECT Assignee.Username FROM {_ASSIGNMENTS}"  # noqa: S608
+        f" WHERE PermissionSet.Permissions{permission} = true AND Assignee.IsActive = true ORDER BY Assignee.Username"
+    )
+
+
+def _permissions(apps: Iterable[App]) -> str:
+    """Return the query for what the users may do that apps run as; empty where there are none."""
     columns = [f"PermissionSet.Permissions{name}" for name in PERMISSIONS]
     users = sorted({user for app in apps if (user := _run_as(app)) is not None})
     if not users:
-        return Records()
+        return ""
     question = (
         f"SELECT Assignee.Username, {', '.join(columns)} FROM {_ASSIGNMENTS}"  # noqa: S608
         f" WHERE (PermissionSet.IsOwnedByProfile = true OR {' OR '.join(f'{column} = true' for column in columns)})"
@@ -102,7 +212,7 @@ def ask_permissions(connection: Connection, apps: Iterable[App]) -> Records:
         if length > LONGEST_QUERY:
             break
         names.append(name)
-    return ask(connection, f"{question}{','.join(names)})")
+    return f"{question}{','.join(names)})"
 
 
 def _run_as(app: App) -> str | None:
@@ -110,8 +220,10 @@ def _run_as(app: App) -> str | None:
     return str(user.value) if isinstance(user, Seen) else None
 
 
-def add_applications(org: Org, applications: Records, ids: dict[tuple[str, str], str], complete: bool) -> Org:
-    """Return the org with the PIN policies of its connected apps, and with the apps that only the query shows.
+def add_applications(
+    org: Org, applications: Records, tokens: Records, ids: dict[tuple[str, str], str], complete: bool
+) -> Org:
+    """Return the org with what the query shows of its connected apps, and with the apps that only the query shows.
 
     `ids` are those of connected apps by kind and full name; `complete` says whether all apps that metadata can show are
     in the org already.
@@ -123,7 +235,7 @@ def add_applications(org: Org, applications: Records, ids: dict[tuple[str, str],
     by_label: dict[str, list[App]] = {}
     for app in connected:
         by_label.setdefault(_folded(app.label), []).append(app)
-    others: list[str] = []
+    others: dict[str, list[dict[str, Any]]] = {}
     for row in applications.rows:
         label = _folded(str(row.get("Name")))
         known = by_id.get(str(row.get("Id"))[:15])
@@ -133,12 +245,19 @@ def add_applications(org: Org, applications: Records, ids: dict[tuple[str, str],
             of_app.setdefault(by_label[label][0], []).append(row)
             ambiguous.update(by_label[label] if len(by_label[label]) > 1 else ())
         else:
-            others.append(" ".join(str(row.get("Name")).split()))
-    apps = [
-        _with_policies(app, of_app.get(app, []), applications, app in ambiguous) if app.kind == CONNECTED_APP else app
-        for app in org.apps
-    ]
-    apps += _only_queried(others, org, complete)
+            others.setdefault(" ".join(str(row.get("Name")).split()), []).append(row)
+    authorized = {_folded(str(row["AppName"])) for row in tokens.rows if row.get("AppName")}
+    apps = []
+    for app in org.apps:
+        rows = of_app.get(app, [])
+        if app.kind != CONNECTED_APP:
+            apps.append(app)
+        elif app.out_of_reach and len(rows) == 1 and app not in ambiguous:
+            label = " ".join(str(rows[0].get("Name")).split()) or app.label
+            apps.append(_installed(replace(app, label=label), rows[0], applications, authorized))
+        else:
+            apps.append(_with_policies(app, rows, applications, app in ambiguous))
+    apps += _only_queried(others, applications, authorized, complete)
     apps.sort(key=lambda app: (app.kind, app.name))
     notes = org.notes
     if applications.gap is not None:
@@ -160,37 +279,105 @@ def _with_policies(app: App, rows: list[dict[str, Any]], applications: Records, 
             else f"{_APPLICATIONS} could not be read: {applications.gap}"
         )
         return replace(app, unread={**app.unread, _APPLICATIONS: Unreadable(_APPLICATIONS, reason)})
-    settings = dict(app.settings)
-    for column in METADATA_TYPES[CONNECTED_APP, _APPLICATIONS].fields:
-        name, value = f"{_APPLICATIONS}.{column}", rows[0].get(column)
+    settings = {**app.settings, **_columns(rows[0], applications)}
+    return replace(app, settings=settings, read={**app.read, _APPLICATIONS: _FROM_APPLICATIONS})
+
+
+def _columns(row: dict[str, Any], applications: Records) -> dict[str, Seen | Unreadable]:
+    """Return what a record shows of an app; a column that the org refused is unreadable."""
+    settings: dict[str, Seen | Unreadable] = {}
+    refused = dict(applications.refused)
+    for column, spec in METADATA_TYPES[CONNECTED_APP, _APPLICATIONS].fields.items():
+        name, value = f"{_APPLICATIONS}.{column}", row.get(column)
+        if column in refused:
+            settings[name] = Unreadable(name, f"the org refused {name}: {refused[column]}")
+        elif spec.type == "boolean":
+            if isinstance(value, bool):
+                settings[name] = Seen(name, value, _FROM_APPLICATIONS)
+            elif value is not None:
+                settings[name] = Unreadable(name, f"{name} is '{str(value)[:60]}', neither true nor false")
         # Picklists: their values are texts.
-        if isinstance(value, int | str) and str(value).isdecimal() and len(str(value)) <= _LONGEST_NUMBER:
-            settings[name] = Seen(name, int(value), f"SOQL {_APPLICATIONS}")
+        elif isinstance(value, int | str) and str(value).isdecimal() and len(str(value)) <= _LONGEST_NUMBER:
+            settings[name] = Seen(name, int(value), _FROM_APPLICATIONS)
         elif value is not None:
             settings[name] = Unreadable(name, f"{name} is '{str(value)[:60]}', no whole number")
-    return replace(app, settings=settings, read={**app.read, _APPLICATIONS: f"SOQL {_APPLICATIONS}"})
+    return settings
 
 
-def _only_queried(labels: list[str], org: Org, complete: bool) -> Iterator[App]:
-    """Yield an app for each label that no metadata shows: installed from a publisher's org, which alone shows it."""
-    for label in sorted(set(labels)):
+def _installed(app: App, row: dict[str, Any], applications: Records, authorized: Collection[str]) -> App:
+    """Return an app of another publisher with the few policies that the query shows of it; no API shows the others."""
+    columns = _columns(row, applications)
+    reason = (
+        f"{app.label} is an app of another publisher, and no API shows this of it; look at its policies in Setup >"
+        " Manage Connected Apps, or ask its publisher"
+    )
+    app = replace(
+        app,
+        settings={"label": Seen("label", app.label, _FROM_APPLICATIONS), **columns},
+        read={**app.read, _APPLICATIONS: _FROM_APPLICATIONS},
+        unread={**app.unread, "ConnectedApp": Unreadable("ConnectedApp", reason, manual=True)},
+        problems=(),
+        readable=True,
+    )
+    used = _folded(app.label) in authorized
+    oauth = Seen(
+        "oauth",
+        True,
+        f"SOQL {_TOKENS}" if used else _FROM_APPLICATIONS,
+        None,
+        "users hold tokens of it" if used else "inferred: installed apps of other publishers are OAuth clients",
+    )
+    return replace(app, settings={**app.settings, **derive(app), **_policies(columns), "oauth": oauth})
+
+
+def _policies(columns: Mapping[str, Seen | Unreadable]) -> dict[str, Seen | Unreadable]:
+    """Return the settings that columns of a record show, by the names that they have in metadata."""
+    policies: dict[str, Seen | Unreadable] = {}
+    approved = columns.get(f"{_APPLICATIONS}.OptionsAllowAdminApprovedUsersOnly")
+    high = columns.get(f"{_APPLICATIONS}.OptionsHasSessionLevelPolicy")
+    for name, column in (("oauthConfig.isAdminApproved", approved), ("sessionPolicy.sessionLevel", high)):
+        if isinstance(column, Unreadable):
+            policies[name] = column._replace(name=name)
+    if isinstance(approved, Seen):
+        shown = f"{str(approved.value).lower()} ({approved.name})"
+        policies["oauthConfig.isAdminApproved"] = approved._replace(name="oauthConfig.isAdminApproved", shown=shown)
+    if isinstance(high, Seen):
+        level = "HIGH_ASSURANCE" if high.value else "STANDARD"
+        shown = f"{'a' if high.value else 'no'} high-assurance session is required ({high.name})"
+        policies["sessionPolicy.sessionLevel"] = Seen("sessionPolicy.sessionLevel", level, high.source, None, shown)
+    return policies
+
+
+def _only_queried(
+    others: Mapping[str, list[dict[str, Any]]], applications: Records, authorized: Collection[str], complete: bool
+) -> Iterator[App]:
+    """Yield an app for each label that no metadata shows: installed from a publisher's org, which alone shows the rest.
+
+    Where metadata is missing, nobody can tell whether it would have shown the app.
+    """
+    for label, rows in sorted(others.items()):
         problem = (
             f"{label} is installed from its publisher's org, and the Metadata API does not show it; look at its"
             " policies in Setup > Manage Connected Apps"
+            if complete
+            else f"{label} exists, and nothing shows whether the Metadata API would deliver it"
         )
         app = App(
             kind=CONNECTED_APP,
             name=label,
             label=label,
-            source=f"SOQL {_APPLICATIONS}",
+            source=_FROM_APPLICATIONS,
             settings={},
-            read={},
+            read=SAID,
             unread={},
             managed=complete,
             readable=False,
             problems=(problem,),
         )
-        yield replace(app, settings=derive(app))
+        if complete and len(rows) == 1:
+            yield _installed(app, rows[0], applications, authorized)
+        else:
+            yield replace(app, settings=derive(app))
 
 
 def add_tokens(org: Org, tokens: Records, applications: Records, others_seen: bool, complete: bool) -> Org:
@@ -204,6 +391,8 @@ def add_tokens(org: Org, tokens: Records, applications: Records, others_seen: bo
     installed = [str(row.get("Name")) for row in applications.rows]
     installed += [app.label for app in org.apps if app.kind == EXTERNAL_CLIENT_APP]
     gap = tokens.gap
+    if gap is None and len(authorized) < len(tokens.rows):
+        gap = "there are tokens that name no app"
     if gap is None and not others_seen:
         gap = "nothing shows that the user may see the tokens of others; it needs Customize Application"
     org = _with_names(org, f"{_TOKENS}.AppName", authorized, gap, f"SOQL {_TOKENS}")
@@ -252,3 +441,35 @@ def _with_permissions(app: App, held: dict[str, set[str]], gap: str | None) -> A
     source = f"SOQL {_ASSIGNMENTS}"
     seen = Seen("RunAsUser.Permissions", tuple(sorted(held[user.casefold()])), source)
     return replace(app, settings={**app.settings, seen.name: seen}, read={**app.read, "RunAsUser": source})
+
+
+def add_holders(org: Org, holders: Mapping[str, Records]) -> Org:
+    """Return the org with the users who hold permissions; one that the org does not know is absent."""
+    settings = dict(org.settings)
+    source = f"SOQL {_ASSIGNMENTS}"
+    named = {permission: _names(records) for permission, records in holders.items()}
+    # A user who may not see the assignments of others gets own ones only, which look like all there are.
+    others_seen = any(len(names) > 1 for names in named.values())
+    for permission, records in holders.items():
+        name = f"PermissionHolders.{permission}"
+        gap = records.gap
+        if gap is None and not all(_username(row) for row in records.rows):
+            gap = "a record names no user"
+        if gap is None and not others_seen:
+            gap = "nothing shows that the user may see what others are assigned; it needs View Setup and Configuration"
+        if gap is not None:
+            settings[name] = Unreadable(name, f"{name} could not be read: {gap}", manual=records.spared)
+        else:
+            names = tuple(sorted(named[permission]))
+            settings[name] = Seen(name, names, source, None, listed(names))
+    return replace(org, settings=settings, read={**org.read, "PermissionHolders": source})
+
+
+def _names(records: Records) -> set[str]:
+    return {name for row in records.rows if (name := _username(row))}
+
+
+def _username(row: dict[str, Any]) -> str:
+    user = row.get("Assignee")
+    name = user.get("Username") if isinstance(user, dict) else None
+    return name if isinstance(name, str) else ""
