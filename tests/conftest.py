@@ -21,6 +21,14 @@ for module in pkgutil.walk_packages(pytest_oauthcontrols.__path__, "pytest_oauth
 pytest_plugins = ["pytester"]
 
 
+@pytest.hookimpl(tryfirst=True)  # marks choose tests where pytest's own hook runs
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that opens a browser."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(autouse=True)
 def _no_step_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep runs within tests from adding to the summary of the job that runs the tests."""

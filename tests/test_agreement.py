@@ -16,6 +16,8 @@ from typing import NamedTuple
 import pytest
 from lxml import etree, html
 
+from .support.runs import WORKERS
+
 CONFIGURATION = """
 gate: high
 waivers:
@@ -36,7 +38,7 @@ class Said(NamedTuple):
     """How many findings fail the run."""
 
 
-@pytest.fixture(scope="module", params=["-n0", "-n2"])
+@pytest.fixture(scope="module", params=WORKERS)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every report of one run over the sample org."""
     folder = tmp_path_factory.mktemp("reports")

@@ -234,6 +234,7 @@ def score(row: dict[str, Any]) -> float:
 # What it is made of
 
 
+@pytest.mark.slow
 def test_page_asks_for_nothing(decided: Run) -> None:
     """One file: its policy allows its own style and script, by their digests, and nothing in it loads anything."""
     page = html.fromstring(decided[0].read_bytes())
@@ -251,12 +252,14 @@ def test_page_asks_for_nothing(decided: Run) -> None:
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|innerHTML|eval\(", decided[0].read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_page_is_the_same_every_time(decided: Run) -> None:
     """The page is made of the results alone."""
     first, second = (encode(decided[1], load()) for _ in range(2))
     assert first == second == decided[0].read_bytes()
 
 
+@pytest.mark.slow
 def test_data_cannot_leave_its_element(hostile: Run) -> None:
     """The data has no character that means anything to HTML, and each text once."""
     text = hostile[0].read_text("utf-8")

@@ -332,6 +332,7 @@ def test_value_that_no_control_may_choke_on(pytester: pytest.Pytester, inner: st
     assert_good_app_is_assessed(found)
 
 
+@pytest.mark.slow
 def test_pipe_and_folder_named_like_metadata(pytester: pytest.Pytester) -> None:
     """A pipe is not waited for but is a failing case; a folder is looked into."""
     org = folder(pytester, {GOOD_PATH: GOOD, "Till.connectedApp/Till.connectedApp": GOOD, "Dock.eca/keep.txt": b""})
@@ -589,6 +590,7 @@ sys.exit(code)
 """Prints its own peak memory in kB; `getrusage` would count that of the process that started it too."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 @pytest.mark.parametrize(
     ("piece", "times", "method", "change"),

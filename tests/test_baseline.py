@@ -294,6 +294,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_any_other_file_is_understood_or_refused(data: st.DataObject) -> None:

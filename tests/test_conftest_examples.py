@@ -88,6 +88,7 @@ def results(path: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_example_first_run(ran: list[list[str]]) -> None:
     """The second step shows one app alone, and the third what failed in it."""
     all_of_them, one_app, once_more = ([line for line in lines if line.startswith("FAILED")] for lines in ran)
@@ -123,6 +124,7 @@ def test_example_own_control_in_yaml(ran: list[list[str]], pytester: pytest.Pyte
     result.stderr.fnmatch_lines(["*controls/acme-refresh-tokens.yaml:11: there is no setting 'oauthConfig.scope'*"])
 
 
+@pytest.mark.slow
 def test_example_declared_apps(ran: list[list[str]], pytester: pytest.Pytester) -> None:
     """What is declared decides controls that files alone leave open, or decide otherwise."""
     verdicts = []
@@ -166,6 +168,7 @@ def test_example_several_orgs(ran: list[list[str]]) -> None:
     assert [line for line in lines if "passes in" in line and "passes in release" not in line] == []
 
 
+@pytest.mark.slow
 def test_example_monthly_drift(ran: list[list[str]]) -> None:
     """What is new is that of the app that was added; the results are the next baseline."""
     assert {row["app"] for row in results("results.json") if row["change"] == "new"} == {"Invoice_Bot"}
@@ -174,6 +177,7 @@ def test_example_monthly_drift(ran: list[list[str]]) -> None:
     assert [line for line in failed if "[Invoice_Bot-" not in line] == []
 
 
+@pytest.mark.slow
 def test_example_nightly_summary(ran: list[list[str]]) -> None:
     """Subject and text say the same."""
     subject = re.fullmatch(
@@ -187,6 +191,7 @@ def test_example_nightly_summary(ran: list[list[str]]) -> None:
     assert f"| critical | 0 | 0 | 0 | {critical} |" in summary
 
 
+@pytest.mark.slow
 def test_example_html_for_auditors(ran: list[list[str]]) -> None:
     """The report has the name of the audit and a row for each case, and loads nothing."""
     page = html.fromstring(Path("report.html").read_bytes())
@@ -199,6 +204,7 @@ def test_example_html_for_auditors(ran: list[list[str]]) -> None:
     assert first == again
 
 
+@pytest.mark.slow
 def test_example_beside_your_tests(ran: list[list[str]]) -> None:
     """The project's own `app` is what it was in every run."""
     assert [any("tests/test_shop.py" in line for line in lines) for lines in ran] == [True, True, True]

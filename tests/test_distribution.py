@@ -14,6 +14,8 @@ import pytest
 from .support import sample_org
 from .support.checkout import NOT_COPIED, run
 
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "pytest_oauthcontrols"
 

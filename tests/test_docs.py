@@ -26,10 +26,13 @@ from pytest_oauthcontrols.sources.live import read as live
 
 from .support import sample_org
 from .support.checkout import NOT_COPIED, PROJECT, run
-from .support.documentation import PAGES, Block, blocks, blocks_of, orgs
+from .support.documentation import PAGES, Block, blocks, blocks_of, command_that_tests, orgs
 from .support.editors import schema_accepts
 from .support.orgs import TAKEN_AT, demo_files
 from .support.salesforce import Emulator, FakeOrg
+
+# Each page is followed from its beginning.
+pytestmark = pytest.mark.slow
 
 JOBS = (".github/", ".gitlab-ci.yml")
 """Where CI jobs stand."""
@@ -166,13 +169,19 @@ def test_page_can_be_followed(reader: Reader, page: Path) -> None:
     assert not reader.untried
 
 
+@pytest.mark.network
 @pytest.mark.skipif(sys.platform == "win32", reason="the lines are for other shells")
 @pytest.mark.parametrize(
     "line",
-    [line for text in blocks("console") for line in text.splitlines() if not line.startswith("pytest ")],
+    [
+        line
+        for text in blocks("console")
+        for line in text.splitlines()
+        if not line.startswith("pytest ") and line != command_that_tests()
+    ],
 )
 def test_line_for_a_shell(tmp_path: Path, line: str) -> None:
-    """Every other line runs as it stands in a checkout; it ends with a run that has findings."""
+    """Every other line, but for the one that runs these tests, runs in a checkout; it ends with a run with findings."""
     shutil.copytree(PROJECT, tmp_path / "checkout", ignore=NOT_COPIED)
     done = run("bash", "-c", line, folder=tmp_path / "checkout")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr

@@ -16,6 +16,7 @@ from .support import sample_org
 from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import app
 from .support.orgs import kept
+from .support.runs import WORKERS
 
 
 def assess(
@@ -48,7 +49,7 @@ def top(page: Any) -> list[str]:
     return [one.text_content() for one in page.find_class("prefix")[0].iter("p")]
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_many_rows_are_those_that_ask_for_something(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
@@ -68,7 +69,8 @@ def test_many_rows_are_those_that_ask_for_something(
     assert line.startswith(f"{silent} checks that pass or do not apply have no row below")
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", WORKERS)
 def test_up_to_the_limit_every_case_has_a_row(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
@@ -108,6 +110,7 @@ def test_own_tests_and_errors_keep_their_rows(pytester: pytest.Pytester, monkeyp
     assert counts(page)["Passed"] > 1
 
 
+@pytest.mark.slow
 def test_an_org_of_many_apps(pytester: pytest.Pytester) -> None:
     """An org with more than 1,500 cases has a table that a browser shows, and true counts."""
     kept(pytester, {f"Feed_{number}": app() for number in range(50)})

@@ -21,7 +21,11 @@ from .support.configurations import configure
 from .support.credentials import CONSUMER_KEY, CONSUMER_SECRET, PASSWORD, SECURITY_TOKEN, TOKEN, cli, key, pem
 from .support.metadata_files import child, connected_app, written, xml
 from .support.orgs import assignment, demo_files, small_org
+from .support.runs import WORKERS
 from .support.salesforce import Emulator, FakeOrg, rest_error
+
+# Each report is searched after a whole run.
+pytestmark = pytest.mark.slow
 
 RUN_AS = ("Petra.Muster@acme.example", "o'brien+bot@sub.acme-corp.example", "jürgen.weiß@müller.example")
 """Users that apps run as, by the file of the app."""
@@ -154,7 +158,7 @@ SOURCES: dict[str, Callable[[pytest.Pytester, pytest.FixtureRequest], str]] = {
 }
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_users_are_masked_in_every_report(
     pytester: pytest.Pytester, request: pytest.FixtureRequest, source: str, workers: str
@@ -177,7 +181,7 @@ def test_users_are_masked_in_every_report(
     assert ran.where(KEY_IN_METADATA) | ran.where(CONSUMER_KEY) == set()
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_users_are_shown_where_that_is_asked_for(
     pytester: pytest.Pytester, request: pytest.FixtureRequest, source: str, workers: str
@@ -234,7 +238,7 @@ def decided_of(pytester: pytest.Pytester) -> dict[str, tuple[str | None, str]]:
     return {row["org"]: (waived[row["org"]], row["verdict"]) for row in rows if row["control"] == "org-customer-sso"}
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_an_org_that_is_called_by_a_username(pytester: pytest.Pytester, scope: str, workers: str) -> None:
     """The username is masked everywhere, in ids and names of files too; decisions go by the name that was given.
 

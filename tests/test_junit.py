@@ -17,6 +17,10 @@ from .support.baselines import IS, NEW_ONLY, WAS, found_before
 from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import DEMO_FILES, app
 from .support.orgs import ORG_ID, kept
+from .support.runs import WORKERS
+
+# The schema of JUnit XML comes with the sources of pytest.
+pytestmark = pytest.mark.network
 
 SCHEMA = "testing/example_scripts/junit-10.xsd"
 """Where the schema is in the source distribution of pytest; the installed package has it not."""
@@ -79,7 +83,7 @@ def validate(tree: etree._ElementTree, schema: etree.XMLSchema) -> None:
     schema.assertValid(tree)
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_report_is_valid(pytester: pytest.Pytester, schema: etree.XMLSchema, workers: str) -> None:
     """The report of the sample org is valid, and has the counts of the suite and properties of every case."""
     tree = report(pytester, "--sf-org=demo", workers)
@@ -93,6 +97,7 @@ def test_report_is_valid(pytester: pytest.Pytester, schema: etree.XMLSchema, wor
     validate(tree, schema)
 
 
+@pytest.mark.slow
 def test_decisions_are_valid(pytester: pytest.Pytester, schema: etree.XMLSchema) -> None:
     """So is one with waivers in force and expired, attestations, a baseline and apps that cannot be read."""
     found_before(pytester, WAS, "-k", "pkce", org_id=ORG_ID)

@@ -153,6 +153,7 @@ def test_the_number_of_calls_does_not_grow_with_the_apps(
     ]
 
 
+@pytest.mark.slow
 def test_ten_thousand_apps_take_ten_calls(monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
     """As many apps as a retrieve can hold are read with ten calls; what did not fit into them is not called read."""
     fake = salesforce.add(many_apps(9_990))
@@ -226,6 +227,7 @@ def test_mobile_policies_are_those_of_the_record(
     assert tuple(results["connected_app", "Field_Crew", control]["verdict"] for control in controls) == verdicts
 
 
+@pytest.mark.slow
 def test_records_belong_to_apps_by_their_ids(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -607,6 +609,7 @@ def test_privileges_of_the_run_as_user(
     assert {one["setting"]: one["value"] for one in row["evidence"]}["RunAsUser.Permissions"] == evidence
 
 
+@pytest.mark.slow
 def test_a_great_many_run_as_users_are_asked_for_in_part(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -627,6 +630,7 @@ def test_a_great_many_run_as_users_are_asked_for_in_part(
     assert "brien.299" not in query
 
 
+@pytest.mark.slow
 def test_an_external_client_app_without_its_oauth_settings_is_not_called_one_without_oauth(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -644,6 +648,7 @@ def test_an_external_client_app_without_its_oauth_settings_is_not_called_one_wit
     assert results["external_client_app", "Analytics_Hub", "eca-pkce"]["verdict"] == "not_applicable"
 
 
+@pytest.mark.slow
 def test_packages_of_installed_apps_are_listed_as_manual(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -660,6 +665,7 @@ def test_packages_of_installed_apps_are_listed_as_manual(
     assert "Quotes" not in {app for _, app, _ in results}
 
 
+@pytest.mark.slow
 def test_an_org_says_where_it_was_read(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:

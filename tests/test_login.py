@@ -37,6 +37,9 @@ from .support.metadata_files import GOOD, GOOD_PATH, written, zipped
 from .support.runs import Outcome, outcome, run, usage_error
 from .support.salesforce import Emulator, FakeOrg, fault, oauth_error, raw
 
+# Each way to log in is tried in a whole run.
+pytestmark = pytest.mark.slow
+
 UAT = "acme--uat.sandbox.my.salesforce.com"
 ORG_ID = "00D5g000004XyzAEAS"
 TOKEN = f"{ORG_ID[:15]}!AQ8AQPlanted.Opaque_Token.1a2b3c4d5e6f7g8h9i0j"

@@ -22,6 +22,7 @@ from .support.configurations import ACCEPTED, ATTESTED, configure
 from .support.metadata_files import app
 from .support.orgs import kept
 from .support.results import complete
+from .support.runs import WORKERS
 
 CATALOGUE = load()
 
@@ -279,7 +280,7 @@ def test_it_is_no_longer_than_github_takes() -> None:
 # The summary of a step
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_summary_is_added_to_that_of_the_step(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:

@@ -297,6 +297,7 @@ def test_a_waiver_of_a_control_that_is_not_there(pytester: pytest.Pytester) -> N
     result.stdout.fnmatch_lines(["*acme-rulez of App: the waiver by jo matches nothing"])
 
 
+@pytest.mark.slow
 def test_every_report_has_it(pytester: pytest.Pytester) -> None:
     """Own findings are in all reports, with a distributed run's the same."""
     kept(pytester, {"Price_Feed": app(), "Stock_Sync": PKCE})

@@ -390,6 +390,7 @@ def test_options_that_order_and_time_cases(pytester: pytest.Pytester, org: Path)
     timed.stdout.fnmatch_lines(["*s call *test_control?Stock_Sync-ca-pkce?"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dist", ["load", "loadscope", "loadfile", "loadgroup", "worksteal", "each"])
 def test_every_distribution_runs_the_cases(pytester: pytest.Pytester, org: Path, dist: str) -> None:
     """However xdist hands out tests, each case runs."""
@@ -455,6 +456,7 @@ def test_distributed_run_gives_the_same(pytester: pytest.Pytester, org: Path, wo
     assert written[0] == written[1]
 
 
+@pytest.mark.slow
 def test_orgs_are_read_once_for_all_workers(pytester: pytest.Pytester, org: Path) -> None:
     """Workers get what the controller read: they need not even see the files."""
     pytester.makeconftest(
@@ -841,6 +843,8 @@ def test_verdict_outlives_an_expected_failure(pytester: pytest.Pytester, org: Pa
     assert verdicts(pytester.path / "results.json") == {("Price_Feed", "ca-pkce"): "fail"}
 
 
+@pytest.mark.network
+@pytest.mark.slow
 def test_oldest_pytest_runs_the_suite(tmp_path: Path) -> None:
     """Under pytest 8.0 collection, selection, --lf, -n2 and both kinds of ids work as under the newest."""
     venv.create(tmp_path / "venv", with_pip=True)

@@ -72,7 +72,7 @@ def test_stop_at_the_first_failure_passes_over_accepted_findings(pytester: pytes
 
 
 @pytest.mark.usefixtures("_price_feed")
-@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+@pytest.mark.parametrize("workers", ["-n0", pytest.param("-n1", marks=pytest.mark.slow)])
 def test_runxfail_takes_acceptance_away(pytester: pytest.Pytester, workers: str) -> None:
     """With --runxfail waived findings and those below the gate fail, in all reports, and the exit code is 1."""
     accepted = assess(pytester, *CHOSEN, "--sf-fail-on=high", workers)
@@ -154,6 +154,7 @@ def test_decisions_of_one_org(pytester: pytest.Pytester) -> None:
     assert alone.document["review"] == []
 
 
+@pytest.mark.slow
 def test_distributed_run_decides_alike(pytester: pytest.Pytester) -> None:
     """With -n 2 waivers, attestations, gate, context and baseline lead to the same outcomes and the same results."""
     apps = dict.fromkeys(("Price_Feed", "Late_Feed", "Stock_Sync"), app())

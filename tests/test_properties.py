@@ -640,6 +640,7 @@ MORE_PIECES = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([*YAML_PIECES, *MORE_PIECES]), max_size=25).map("".join) | UNICODE)
 @example("a: 2026-13-45")
 @example("a: 1\na: 2")
@@ -675,6 +676,7 @@ SAID = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEYS, SAID, max_size=4), st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_a_document_says_what_was_written(said: dict[str, Any], flow: bool) -> None:

@@ -11,6 +11,7 @@ from lxml import etree, html
 
 from .support import sample_org
 from .support.catalogue import CATALOGUE
+from .support.runs import WORKERS
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 APP = """
@@ -109,7 +110,7 @@ def test_html_leaves_own_tests_alone(pytester: pytest.Pytester, org: Path) -> No
     assert "assert 1 == 2" in test["log"]
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_junit_has_properties(pytester: pytest.Pytester, org: Path, workers: str) -> None:
     """Each case has control, verdict, severity, CVSS range, org, app, and the metadata's file and line."""
     pytester.runpytest("--sf-org=./force-app", "--junitxml=report.xml", "-k", "ca-pkce", workers)
@@ -149,7 +150,7 @@ def test_terminal_spells_out_what_it_cannot_print(pytester: pytest.Pytester, org
     assert all(char.isprintable() for line in result.outlines for char in line)
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_summary_and_junit_have_findings_in_a_line(
     pytester: pytest.Pytester, org: Path, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:

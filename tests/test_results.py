@@ -95,11 +95,13 @@ def test_enumerations_are_those_of_the_code() -> None:
 # Documents of all kinds
 
 
+@pytest.mark.slow
 def test_sample_org(pytester: pytest.Pytester) -> None:
     """The results of the sample org are valid."""
     assert len(run(pytester, orgs=("demo",))["results"]) == sample_org.CASES
 
 
+@pytest.mark.slow
 def test_folder_archive_snapshot(pytester: pytest.Pytester) -> None:
     """So are those of a folder, an archive and snapshots of both, in one run too."""
     folder(pytester, {**DEMO_FILES, "connectedApps/Broken.connectedApp": b"<ConnectedApp"})
@@ -111,6 +113,7 @@ def test_folder_archive_snapshot(pytester: pytest.Pytester) -> None:
     assert len(run(pytester, orgs=snapshots)["orgs"]) == 4
 
 
+@pytest.mark.slow
 def test_live_org(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
     """So are those of a live org, and of its snapshot."""
     org = live(pytester, monkeypatch, salesforce, "--sf-snapshot=kept", "--sf-show-identities")["orgs"][0]
@@ -118,6 +121,7 @@ def test_live_org(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, sa
     assert run(pytester, orgs=("./kept/env.json",))["orgs"][0]["org_id"] == org["org_id"]
 
 
+@pytest.mark.slow
 def test_orgs_that_can_hardly_be_read(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator
 ) -> None:
@@ -130,6 +134,7 @@ def test_orgs_that_can_hardly_be_read(
     assert [org["readable"] for org in document["orgs"]] == [True, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("-x",), ("-n2",), ("-k", "ca-pkce"), ("-k", "nothing-at-all"), ("--runxfail",)])
 def test_decisions(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     """So are those with waivers, attestations and a baseline, of a run in part and of one that was cut short."""
@@ -144,6 +149,7 @@ def test_decisions(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> Non
     assert (document["cut_short"] is None) == ("-x" not in arguments)
 
 
+@pytest.mark.slow
 def test_what_a_baseline_lacks(pytester: pytest.Pytester) -> None:
     """It names the orgs that the baseline does not have, and tells how many cases it lacks of those that it has."""
     kept(pytester, {"Feed": app()})
@@ -219,6 +225,7 @@ def part_of(document: dict[str, Any], path: Path) -> dict[str, Any]:
     return {**document, "results": results}
 
 
+@pytest.mark.slow
 def test_no_key_can_be_called_otherwise(documents: list[dict[str, Any]]) -> None:
     """A key that is missing, called otherwise or added makes a document invalid, wherever it stands."""
     tried: set[tuple[Path, str]] = set()
@@ -245,6 +252,7 @@ def test_no_key_can_be_called_otherwise(documents: list[dict[str, Any]]) -> None
     assert {key for path, key in tried if path == ("results", "*")} == set(SCHEMA["$defs"]["result"]["properties"])
 
 
+@pytest.mark.slow
 def test_every_value_was_said(documents: list[dict[str, Any]]) -> None:
     """The documents leave out nothing that the schema describes: each key has a value in one of them."""
     said: dict[Path, set[str]] = {}
@@ -295,6 +303,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_values_that_nothing_says(pytester: pytest.Pytester) -> None:
     """A value that is none of those that can be said makes a document invalid."""
     document = decided(pytester)
@@ -336,6 +345,7 @@ def test_other_files_are_refused(value: Any) -> None:
 # The same from run to run
 
 
+@pytest.mark.slow
 def test_the_same_evidence_gives_the_same_file(pytester: pytest.Pytester) -> None:
     """Two runs of one snapshot write the same bytes, in one process or several, and in whatever order the orgs come."""
     kept(pytester, {"Feed": app(), "Other": app()})
@@ -363,6 +373,7 @@ def test_results_are_a_line_each(pytester: pytest.Pytester) -> None:
         assert rows == document["results"]
 
 
+@pytest.mark.slow
 def test_the_same_folder_gives_the_same_file_but_for_the_time(pytester: pytest.Pytester) -> None:
     """Of a folder, nothing but the time of the reading, and the day that findings are known since, can differ."""
     folder(pytester, DEMO_FILES)

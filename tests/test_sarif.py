@@ -30,7 +30,7 @@ from .support.configurations import ACCEPTED, configure
 from .support.metadata_files import PKCE, app, child, written, xml, zipped
 from .support.orgs import ORG_ID, demo_files, kept
 from .support.results import complete
-from .support.runs import folder
+from .support.runs import WORKERS, folder
 from .support.salesforce import Emulator, FakeOrg
 
 # The package that has the schema wants a newer Python than the oldest that is supported.
@@ -162,7 +162,8 @@ DECIDED_BY = {
 """What stands in the line that a finding is shown at; where an element is absent, the one that it would stand in."""
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", WORKERS)
 def test_right_line_of_the_right_file(pytester: pytest.Pytester, project: Path, workers: str) -> None:
     """A finding is shown at the element that decides, in the file of its app; a file without it is shown from its top.
 
@@ -367,6 +368,7 @@ def test_archives_and_snapshots_are_shown_as_files(pytester: pytest.Pytester) ->
     assert again["properties"]["line"] == found["properties"]["line"]
 
 
+@pytest.mark.slow
 def test_live_org(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, salesforce: Emulator) -> None:
     """Findings of a live org have logical locations, and the name of no file of the repository."""
     org = salesforce.add(FakeOrg(files={**demo_files(), "connectedApps/Broken.connectedApp": b"<ConnectedApp"}))
@@ -400,6 +402,7 @@ def test_apps_that_cannot_be_read(pytester: pytest.Pytester) -> None:
 # What is the same from run to run
 
 
+@pytest.mark.slow
 def test_fingerprints_are_stable(pytester: pytest.Pytester, project: Path) -> None:
     """Moved lines, files and folders change no fingerprint; another name of the app, or another org, changes all."""
     configured = "orgs:\n  uat:\n    source: {}\n"
@@ -418,6 +421,7 @@ def test_fingerprints_are_stable(pytester: pytest.Pytester, project: Path) -> No
     assert fingerprints(other).keys() == fingerprints(before).keys()
 
 
+@pytest.mark.slow
 def test_fingerprints_go_by_the_id_of_the_org(pytester: pytest.Pytester) -> None:
     """An org keeps its fingerprints under another name, with the id in its long form or the short one."""
     kept(pytester, {"Feed": app()}, org_id=ORG_ID)
@@ -485,6 +489,7 @@ def test_gate_and_baseline_suppress_nothing(pytester: pytest.Pytester) -> None:
 # What a reader has to know of the run
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_says_so(pytester: pytest.Pytester, project: Path) -> None:
     """A run that stopped before its last case was not successful, so that nobody takes its findings for all of them."""
     whole = run(pytester, orgs=["./force-app"])["invocations"][0]

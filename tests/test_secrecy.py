@@ -73,6 +73,9 @@ from .support.salesforce import (
     rest_error,
 )
 
+# Each way to log in is searched after a whole run.
+pytestmark = pytest.mark.slow
+
 STRANGE_TOKEN = "Ux2vSessionOfNoKnownForm9Lb4"  # noqa: S105  (invented)
 IN_METADATA = ("Mk3dPlantedMetadataKey", "Ms6bPlantedMetadataSecret")
 

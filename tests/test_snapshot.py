@@ -115,6 +115,7 @@ def _configured(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> No
         (pytester.path / "oauthcontrols.yaml").write_text(request.param, "utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize("source", ["demo", "./org", "./org.zip"])
 def test_snapshot_of_files_says_the_same(pytester: pytest.Pytester, source: str) -> None:
@@ -129,6 +130,7 @@ def test_snapshot_of_files_says_the_same(pytester: pytest.Pytester, source: str)
     assert_kept(pytester, read)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_configured", "_online")
 @pytest.mark.parametrize("make", [live_org, refusing_org])
 def test_snapshot_of_a_live_org_says_the_same_and_asks_nobody(
@@ -154,6 +156,7 @@ def test_snapshot_of_a_live_org_says_the_same_and_asks_nobody(
     assert (len(fake.requests), salesforce.proxy.hosts) == (asked, hosts)
 
 
+@pytest.mark.slow
 def test_declarations_apply_to_a_snapshot_as_to_what_was_read(pytester: pytest.Pytester) -> None:
     """A snapshot keeps what was read, not what was declared then: it is judged by the configuration of now."""
     path = pytester.path / "oauthcontrols.yaml"
@@ -179,6 +182,7 @@ def test_summary_and_header_name_the_snapshot(pytester: pytest.Pytester) -> None
     )
 
 
+@pytest.mark.slow
 def test_snapshot_of_a_snapshot_says_the_same(pytester: pytest.Pytester) -> None:
     """A snapshot can be kept again, in its own place even."""
     read = document(pytester, "demo", "--sf-snapshot=kept")
@@ -429,6 +433,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(place=st.integers(0, PLACES - 1), value=JSON, removed=st.booleans())
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_snapshot_with_any_value_in_any_place_is_refused_or_assessed(place: int, value: Any, removed: bool) -> None:
@@ -524,6 +529,7 @@ def two(pytester: pytest.Pytester, first: str, second: str, *arguments: str) -> 
     return run(pytester, f"--sf-org={second}", "--tb=no", *arguments, org=first)
 
 
+@pytest.mark.slow
 def test_orgs_of_one_name_have_files_of_their_own(pytester: pytest.Pytester) -> None:
     """Two folders of one name are two snapshots, the same two each time, with the node ids of the folders."""
     written(pytester.path / "a/my org", {GOOD_PATH: GOOD})
@@ -572,6 +578,7 @@ def test_org_that_cannot_be_read_has_no_snapshot(
     assert os.listdir(pytester.path / "none") == []  # noqa: PTH208
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_online")
 def test_distributed_run_writes_once(pytester: pytest.Pytester, salesforce: Emulator) -> None:
     """The controller alone reads and writes, whatever number of workers there is."""
@@ -678,6 +685,7 @@ def orgs(draw: st.DrawFn) -> Org:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(orgs(), max_size=2))
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_what_reaches_workers_is_what_was_read(read: list[Org]) -> None:
@@ -685,6 +693,7 @@ def test_what_reaches_workers_is_what_was_read(read: list[Org]) -> None:
     assert [everything(org) for org in pickle.loads(pickle.dumps(read))] == [everything(org) for org in read]
 
 
+@pytest.mark.slow
 @given(orgs())
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_what_is_kept_is_what_was_read(org: Org) -> None:

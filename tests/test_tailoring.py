@@ -16,7 +16,7 @@ from .support.catalogue import CATALOGUE
 from .support.configurations import configure
 from .support.metadata_files import PKCE, app
 from .support.orgs import kept
-from .support.runs import assess, run, usage_error
+from .support.runs import WORKERS, assess, run, usage_error
 
 OWN = """
 id: acme-no-client-credentials
@@ -61,7 +61,7 @@ def _orgs(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.usefixtures("_orgs")
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_own_control(pytester: pytest.Pytester, workers: str) -> None:
     """It is assessed like a shipped one, also in workers; its vector gives severity and score."""
     write(pytester)
@@ -160,7 +160,7 @@ OVERRIDE = {"control": "ca-pkce", "severity": "medium", "reason": "All of our cl
 
 
 @pytest.mark.usefixtures("_orgs")
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_severity_is_overridden(pytester: pytest.Pytester, workers: str) -> None:
     """The gate, the marks and the score go by it; every report says by how much, why, and where."""
     configure(pytester, overrides=[OVERRIDE])
@@ -319,7 +319,7 @@ def test_own_tests_are_left_out(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.usefixtures("_orgs")
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_plugins_change_controls(pytester: pytest.Pytester, workers: str) -> None:
     """A plugin adds a control, takes one out and changes one; the reports say what it was that changed it."""
     (pytester.path / f"{ID}.yaml").write_text(OWN, "utf-8")
@@ -367,7 +367,7 @@ def test_plugins_cannot_give_one_id_twice(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.usefixtures("_orgs")
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_plugins_change_findings(pytester: pytest.Pytester, workers: str) -> None:
     """What a plugin states instead decides the test and stands in the reports, which tell who it was."""
     pytester.makeconftest(
@@ -393,7 +393,7 @@ def test_plugins_change_findings(pytester: pytest.Pytester, workers: str) -> Non
 
 
 @pytest.mark.usefixtures("_orgs")
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_plugins_receive_results(pytester: pytest.Pytester, workers: str) -> None:
     """Once, in the controller, and the same as in the results file."""
     pytester.makeconftest(

@@ -66,6 +66,7 @@ def coloured(rows: list[dict[str, Any]]) -> str:
     return ", ".join(parts)
 
 
+@pytest.mark.slow
 def test_words_that_count_have_a_colour(pytester: pytest.Pytester) -> None:
     """Failing counts and severities are in colour, each with its word; what is none is not, and neither are names."""
     shown = ("--color=yes", "--tb=no", "-rN")
@@ -138,6 +139,7 @@ def on_terminal(folder: Path, *arguments: str, **environment: str) -> list[str]:
     return said.decode().replace("\r\n", "\n").split("\n")
 
 
+@pytest.mark.slow
 def test_terminal_of_80_columns_shows_every_line_whole(pytester: pytest.Pytester) -> None:
     """On a terminal no line of header and summary is wider, of the sample org, its waivers, its baseline and reports.
 
@@ -166,6 +168,7 @@ def test_terminal_of_80_columns_shows_every_line_whole(pytester: pytest.Pytester
     assert [line for line in coloured if "expired on 2020" in line] == [f"      {RED}expired on 2020-01-01{END}"]
 
 
+@pytest.mark.slow
 def test_wide_terminal_breaks_nothing_and_has_no_colour_where_none_is_wanted(pytester: pytest.Pytester) -> None:
     """A terminal that is wide enough shows each line in one; NO_COLOR holds on a terminal too."""
     lines = on_terminal(pytester.path, "--sf-org=demo", "-k", "Hub-eca-pkce", COLUMNS="200", NO_COLOR="1")
@@ -257,6 +260,7 @@ NO_SUMMARY = ("exit with a code", "internal error")
 """Where pytest itself shows none."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", CUTS)
 def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut: str) -> None:
     """However a run ends before its last case, every report is written and says that it is partial, and why."""
@@ -278,6 +282,7 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
         assert why in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("-n2",), ("-k", "pkce"), ("--continue-on-collection-errors",)])
 def test_run_that_ends_as_it_should_did_not_end_early(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     """A run with failures, deselected checks or broken tests beside it came to its end; it says what it lacks."""

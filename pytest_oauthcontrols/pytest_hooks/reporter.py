@@ -295,7 +295,7 @@ def _judged(result: Result) -> Iterable[tuple[str, str]]:
     yield "severity_in_context", risk.severity.value
     yield "score_in_context", str(risk.score)
     if judgement.not_blocking is not None:
-        yield "not_blocking", plain(judgement.says)
+        yield "not_blocking", judgement.not_blocking.value
     if judgement.waiver is not None:
         yield "waiver", plain(f"{judgement.waiver} ({judgement.waiver.scope.where})")
     if judgement.change is not None:

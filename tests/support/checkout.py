@@ -16,7 +16,8 @@ NOT_COPIED = shutil.ignore_patterns(
 """What a copy of it leaves out: what tools put there."""
 
 
-def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, uncovered: what it imports is not the checkout."""
+def run(*command: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, with more variables, and uncovered: what it imports is not the checkout."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTHON"))}
+    environment |= variables
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

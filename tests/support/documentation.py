@@ -34,6 +34,13 @@ def blocks(language: str) -> list[str]:
     return [block.text for page in PAGES for block in blocks_of(page) if block.language == language]
 
 
+def command_that_tests() -> str:
+    """Return the command by which the README runs the tests."""
+    section = README.read_text("utf-8").partition("\n## Run the tests\n")[2].partition("\n## ")[0]
+    (command,) = re.findall(r"^```console\n([^\n]+)\n```$", section, re.MULTILINE)
+    return str(command)
+
+
 def orgs() -> str:
     """Return the configuration that shows how to log in."""
     (text,) = [block for block in blocks("yaml") if "\norgs:" in block]

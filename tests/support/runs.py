@@ -13,6 +13,9 @@ from lxml import etree
 
 from .metadata_files import written
 
+WORKERS = ["-n0", pytest.param("-n2", marks=pytest.mark.slow)]
+"""Options of a run in this process, and of one that starts two others."""
+
 
 class Outcome(NamedTuple):
     """What a run ended with."""
