@@ -216,7 +216,15 @@ def planted(said: str) -> Any:
     org |= {"snapshot": {"file": said}, "taken_at": "2026-11-20T12:00:00+00:00", "sha256": "0" * 64, "problems": [said]}
     finding: dict[str, Any] = {"org": said, "kind": "connected_app", "app": said, "label": said, "control": "ca-pkce"}
     finding |= {"verdict": "fail", "severity": "critical", "message": said, "context": {"score": 9.5}}
-    finding |= {"blocking": True, "not_blocking": None, "attestation": None, "change": "new", "node_id": "x"}
+    finding |= {
+        "threat": "",
+        "deadlines": [],
+        "blocking": True,
+        "not_blocking": None,
+        "attestation": None,
+        "change": "new",
+        "node_id": "x",
+    }
     other = copy.deepcopy(org) | {"name": f"{said}2"}
     notice = {"what": "waiver", "by": said, "about": "ca-pkce", "app": said, "says": "expired", "file": said, "line": 1}
     gone = {"change": "fixed", "control": "ca-pkce", "app": said, "why": said}

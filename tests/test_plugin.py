@@ -797,6 +797,8 @@ def test_results_file_is_what_it_promises(pytester: pytest.Pytester, org: Path) 
         "cvss": [9.0, 10.0],
         "score": 9.5,
         "message": row["message"],
+        "threat": row["threat"],
+        "deadlines": [],
         "evidence": row["evidence"],
         "context": row["context"],
         "contradictions": row["contradictions"],

@@ -522,6 +522,8 @@ def _control(control: Control) -> Data:
         "kinds": list(control.applies_to),
         "recommended": control.recommended,
         "threat": control.threat,
+        "deadlines": [f"{deadline.date}: {deadline.what}" for deadline in control.deadlines],
+        "source": control.source,
         "remediation": control.remediation,
         "origin": control.origin,
         "overridden": control.overridden,

@@ -69,6 +69,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         *_counts(document),
         *_worst(document),
         *_top(document, catalogue),
+        *_deadlines(document),
         *_differences(document),
         *_changes(document),
         *_review(document),
@@ -228,7 +229,7 @@ def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
     several = len(document["orgs"]) > 1
     yield "### Top findings"
     yield _table(
-        ("score", "severity", "app", *(("org",) if several else ()), "control", "finding"),
+        ("score in context", "published severity", "app", *(("org",) if several else ()), "control", "finding"),
         (
             (
                 context_of(row)["score"],
@@ -243,6 +244,14 @@ def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
     )
     if len(findings) > _FINDINGS:
         yield f"And more findings: {len(findings) - _FINDINGS}, all of them in the results file (--sf-json)."
+
+
+def _deadlines(document: Document) -> Iterator[str]:
+    """Yield how many findings each date concerns that Salesforce has announced, the next date first."""
+    dates = Counter((each["date"], each["what"]) for row in findings_of(document) for each in row["deadlines"])
+    if dates:
+        yield "### Deadlines"
+        yield _list([f"{day}: findings: {number}. {text(what)}" for (day, what), number in sorted(dates.items())])
 
 
 def _linked(name: str, page: str) -> str:
