@@ -123,10 +123,10 @@ def test_unverifiable_fails(pytester: pytest.Pytester, org: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["-k", "pkce"], {"Stock_Sync-ca-pkce", "Price_Feed-ca-pkce"}),
+        (["-k", "ca-pkce"], {"Stock_Sync-ca-pkce", "Price_Feed-ca-pkce"}),
         (["-k", "Stock_Sync and pkce"], {"Stock_Sync-ca-pkce"}),
         ([f"{SUITE}::test_control[Price_Feed-ca-pkce]"], {"Price_Feed-ca-pkce"}),
-        (["--deselect", f"{SUITE}::test_control[Price_Feed-ca-pkce]", "-k", "pkce"], {"Stock_Sync-ca-pkce"}),
+        (["--deselect", f"{SUITE}::test_control[Price_Feed-ca-pkce]", "-k", "ca-pkce"], {"Stock_Sync-ca-pkce"}),
     ],
 )
 def test_selection(pytester: pytest.Pytester, org: Path, arguments: list[str], expected: set[str]) -> None:
@@ -426,7 +426,7 @@ def test_id_that_is_not_there_is_a_usage_error(pytester: pytest.Pytester, org: P
 def test_last_failed_runs_what_failed(pytester: pytest.Pytester, org: Path) -> None:
     """--lf runs the failed cases again, also when a test of the project failed too."""
     pytester.makepyfile("def test_own():\n    assert False\n\ndef test_other():\n    pass\n")
-    first = pytester.runpytest("--sf-org=./force-app", "-k", "pkce or own or other")
+    first = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce or own or other")
     assert first.parseoutcomes() == {"failed": 2, "passed": 2, "deselected": first.parseoutcomes()["deselected"]}
     second = pytester.runpytest("--sf-org=./force-app", "--lf", "-v")
     assert second.parseoutcomes()["failed"] == 2
@@ -469,7 +469,7 @@ def test_orgs_are_read_once_for_all_workers(pytester: pytest.Pytester, org: Path
             shutil.rmtree("force-app", ignore_errors=True)
         """
     )
-    result = pytester.runpytest("--sf-org=./force-app", "-n2", "-k", "pkce")
+    result = pytester.runpytest("--sf-org=./force-app", "-n2", "-k", "ca-pkce")
     assert not (pytester.path / "force-app").exists()
     assert (result.parseoutcomes()["passed"], result.parseoutcomes()["failed"]) == (1, 1)
 
@@ -488,7 +488,7 @@ def test_runs_beside_own_tests(pytester: pytest.Pytester, org: Path, ini: str, o
     pytester.makeini(ini)
     checks = pytester.mkdir("checks")
     (checks / "test_own.py").write_text(own, "utf-8")
-    result = pytester.runpytest("--sf-org=./force-app", "-k", "own or pkce", "-v")
+    result = pytester.runpytest("--sf-org=./force-app", "-k", "own or ca-pkce", "-v")
     result.stdout.fnmatch_lines_random(
         ["checks/test_own.py::*own PASSED*", "*Stock_Sync-ca-pkce* PASSED*", "*Price_Feed-ca-pkce* FAILED*"]
     )
@@ -499,7 +499,7 @@ def test_arguments_choose_what_runs(pytester: pytest.Pytester, org: Path) -> Non
     pytester.makepyfile("def test_own():\n    pass\n")
     alone = pytester.runpytest("--sf-org=./force-app", "test_arguments_choose_what_runs.py")
     assert alone.parseoutcomes() == {"passed": 1}
-    both = pytester.runpytest("--sf-org=./force-app", "test_arguments_choose_what_runs.py", SUITE, "-k", "own or pkce")
+    both = pytester.runpytest("--sf-org=./force-app", "test_arguments_choose_what_runs.py", SUITE, "-k", "own or ca-pkce")
     assert (both.parseoutcomes()["passed"], both.parseoutcomes()["failed"]) == (2, 1)
 
 
@@ -581,7 +581,7 @@ def test_several_orgs_in_one_run(pytester: pytest.Pytester, org: Path) -> None:
     assert f"{SUITE}::test_control[force-app-Price_Feed-ca-pkce]" in collected
     assert f"{SUITE}::test_control[demo-Nightly_ETL-ca-pkce]" in collected
     assert f"{SUITE}::test_org_control[demo-org-oauth-oidc]" in collected
-    run = pytester.runpytest("--sf-org=./force-app", "--sf-org=demo", "-k", "pkce", "--tb=no")
+    run = pytester.runpytest("--sf-org=./force-app", "--sf-org=demo", "-k", "ca-pkce", "--tb=no")
     run.stdout.fnmatch_lines(["force-app: 2 apps*, 2 of * checks", f"demo: {sample_org.APPS} apps*"])
 
 
@@ -859,7 +859,7 @@ def test_oldest_pytest_runs_the_suite(tmp_path: Path) -> None:
         command = [str(python), "-m", "pytest", "--sf-org=demo", *arguments]
         return subprocess.run(command, cwd=empty, capture_output=True, text=True, check=False).stdout
 
-    assert "pytest-8.0.0" in run("-k", "pkce")
+    assert "pytest-8.0.0" in run("-k", "ca-pkce")
     assert "2 failed" in run("-k", "ca-pkce and (Nightly_ETL or Quote_Canvas)", "--tb=no")
     assert "2 failed" in run(
         "--lf", "-k", "not Contractor and ca-pkce and (Nightly_ETL or Quote_Canvas)", "--tb=no", "-q"
