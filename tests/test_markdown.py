@@ -19,7 +19,7 @@ from pytest_oauthcontrols.rules.catalogue import load
 
 from .support import sample_org
 from .support.configurations import ACCEPTED, ATTESTED, configure
-from .support.metadata_files import app
+from .support.metadata_files import PKCE, app
 from .support.orgs import kept
 from .support.results import complete
 from .support.runs import WORKERS
@@ -85,10 +85,13 @@ def test_a_control_without_a_page_is_no_link(pytester: pytest.Pytester) -> None:
 
 
 def test_nothing_found_is_said(pytester: pytest.Pytester) -> None:
-    """Without findings there are no tables of them."""
-    said, _ = assess(pytester, "-k", "Nightly_ETL-ca-oauth-settings")
+    """Without findings there are no tables of them; that there are none is said only where every check has a result."""
+    kept(pytester, {"Feed": PKCE})
+    said, _ = assess(pytester, "--sf-select=ca-pkce", orgs=("./uat.json",))
     assert said.startswith("## OAuth controls: no findings\n")
     assert len(tables(said)) == 1
+    said, _ = assess(pytester, "-k", "ca-pkce", orgs=("./uat.json",))
+    assert said.startswith("## OAuth controls: incomplete, no findings among the checks that have a result\n")
 
 
 def test_what_was_decided_is_said(pytester: pytest.Pytester) -> None:

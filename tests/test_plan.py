@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -35,8 +36,11 @@ def assess(
 
 
 def read(content: bytes) -> list[dict[str, str]]:
-    """Return the rows as a spreadsheet has them."""
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    """Return the rows of findings as a spreadsheet has them; the row before them says how much was assessed."""
+    first, *rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    assert first["verdict"] in ("complete", "partial")
+    assert re.match(r"(complete|partial): [\d,]+ of [\d,]+ checks have a result", first["finding"])
+    return rows
 
 
 def test_there_is_a_row_for_each_failing_finding(pytester: pytest.Pytester) -> None:

@@ -93,7 +93,8 @@ def test_vocabulary_is_complete() -> None:
     conditions = _first_cells(EXTENDING, "condition")
     for said in conditions:
         if not re.search("CONDITION|NAME", said):
-            compile_condition(parse(said, "docs"), EXTERNAL_CLIENT_APP if said.startswith("Extl") else CONNECTED_APP)
+            external = said.startswith(("Extl", "custom_"))
+            compile_condition(parse(said, "docs"), EXTERNAL_CLIENT_APP if external else CONNECTED_APP)
     said = "\n".join(conditions)
     assert [operator for operator in _OPERATORS if f"{{{operator}: " not in said] == []
     assert _first_cells(EXTENDING, "predicate") == list(PREDICATES)

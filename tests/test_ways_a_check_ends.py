@@ -236,7 +236,7 @@ WAYS = {
 }
 if pytest.version_tuple >= (9, 0):
     WAYS["of the project: failed subtest"] = Way(
-        {"failed": 2, "skipped": 1},
+        {"failed": 3, "skipped": 1},
         1,
         "fail",
         own="with subtests.test(scope='x'):\n        assert not app.callback_urls, 'There is one.'",

@@ -146,9 +146,11 @@ def _to_app(said: Any) -> App:
     )
     if not app.readable and not app.problems:
         raise ValueError("problems")
-    # What every app has, because it follows from the rest. It follows anew: an earlier release may have drawn other
-    # conclusions, or fewer.
+    # What every app has, because it follows from the rest. A release that did not say how the client type is known drew
+    # other conclusions, so that all follows anew from what it read.
     _ = app.settings["oauth"], app.settings["client_type"]
+    if "client_type_basis" in app.settings:
+        return app
     return replace(app, settings={**app.settings, **derive(app)})
 
 

@@ -134,8 +134,13 @@ class Outcome:
         end = _ended(check, report) if result is None else self._agreed(result, report, call)
         if call.when == "call":
             self._result = None
-        if isinstance(end, Result) and end.finding.failing:
-            self._show_place(end, report)
+        if isinstance(end, Result):
+            if end.finding.failing:
+                self._show_place(end, report)
+            if isinstance(report.longrepr, tuple):
+                # The test is what was skipped, wherever that was decided.
+                file, line, _ = item.location
+                report.longrepr = (file, (line or 0) + 1, report.longrepr[2])
         if end is not None:
             report.__dict__[CARRIED] = handover(self._config).dumps(end) if self._distributed else end
         elif call.when == "setup" and self._distributed and not isinstance(item, CheckItem):

@@ -183,13 +183,13 @@ def _counts(document: Document) -> Iterator[str]:
     if not findings:
         return
     counts = Counter((row["severity"], row["not_blocking"]) for row in findings)
+    reasons = [why.value for why in NotBlocking if why is not NotBlocking.XFAILED]
+    if any(row["not_blocking"] == NotBlocking.XFAILED.value for row in findings):
+        reasons.append(NotBlocking.XFAILED.value)
     yield "### Findings"
     yield _table(
-        ("severity", "fail the run", *(how.value for how in NotBlocking)),
-        (
-            (severity.value, *(counts[severity.value, how] for how in (None, *(one.value for one in NotBlocking))))
-            for severity in Severity
-        ),
+        ("severity", "fail the run", *reasons),
+        ((severity.value, *(counts[severity.value, why] for why in (None, *reasons))) for severity in Severity),
     )
 
 
