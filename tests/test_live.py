@@ -45,6 +45,8 @@ QUERIED = {
     "sbs-oauth-001",
 }
 """Controls that queries decide."""
+OF_FILES_ONLY = {"sbs-dep-005"}
+"""Controls of what a repository holds, which is not applicable to a live org."""
 
 CORPUS = os.environ.get("OAUTHCONTROLS_CORPUS", "")
 """A folder of folders of metadata of other projects, where there is one."""
@@ -76,6 +78,8 @@ def better_known(of_file: Mapping[str, Any], of_org: Mapping[str, Any]) -> bool:
     It knows documented defaults and what queries show; and that an app of which no OAuth settings arrived has none, it
     takes from the app's own policy only.
     """
+    if of_file["control"] in OF_FILES_ONLY:
+        return (of_file["verdict"], of_org["verdict"]) in {("pass", "not_applicable"), ("fail", "not_applicable")}
     if of_file["verdict"] in ("unverifiable", "manual"):
         return (
             of_file["control"] in QUERIED

@@ -20,11 +20,11 @@ from pytest_oauthcontrols.decisions.gate import Judgement, NotBlocking
 from pytest_oauthcontrols.decisions.run import NoResult, Result, Why
 from pytest_oauthcontrols.orgs.model import Absent, Setting, Unreadable, Unverifiable, examining
 from pytest_oauthcontrols.pytest_hooks.collected import check_key
-from pytest_oauthcontrols.pytest_hooks.concluding import Concluded, Stated
 from pytest_oauthcontrols.pytest_hooks.handover import handover
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.pytest_hooks.suite_items import CheckItem
 from pytest_oauthcontrols.reports.wording import explain, title
+from pytest_oauthcontrols.rules.concluding import Concluded, Stated
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.evaluation import Check, stated
 from pytest_oauthcontrols.rules.finding import Finding, Statement, by_default, place
