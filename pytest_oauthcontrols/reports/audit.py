@@ -268,7 +268,7 @@ def _origin(org: OrgInfo) -> str:
         "org": f"live, through the APIs of {org['location']}",
         "directory": f"from the metadata files of the folder {org['location']}",
         "archive": f"from the metadata files of the archive {org['location']}",
-    }[org["source"]]
+    }.get(org["source"], f"{org['source']} {org['location']}")
 
 
 def _counts(results: list[Row]) -> dict[str, _Tally]:
