@@ -112,10 +112,11 @@ def texts_of(known: Field) -> st.SearchStrategy[tuple[str, Any]]:
             words = st.lists(st.from_regex("[a-z:/.]{1,9}", fullmatch=True), min_size=1, max_size=3)
             return words.map(lambda some: (known.separator.join(some), tuple(some)))
         return trimmed.map(lambda text: (text, (text,)))
-    if known.type == "secret":
-        return st.sampled_from([(text, None) for text in (PLANTED, *PLACEHOLDERS)])
-    certificate = st.just((CERTIFICATE, CERTIFICATE))
-    return certificate if known.type == "certificate" else trimmed.map(lambda text: (text, text))
+    others: dict[str, st.SearchStrategy[tuple[str, Any]]] = {
+        "certificate": st.just((CERTIFICATE, CERTIFICATE)),
+        "secret": st.sampled_from([(text, None) for text in (PLANTED, *PLACEHOLDERS)]),
+    }
+    return others.get(known.type, trimmed.map(lambda text: (text, text)))
 
 
 def spelled(draw: st.DrawFn, text: str) -> str:
