@@ -173,7 +173,7 @@ def test_inclusion_is_not_followed(pytester: pytest.Pytester, parse: str) -> Non
     include = f'<x:include xmlns:x="http://www.w3.org/2001/XInclude" href="{secret.as_uri()}" parse="{parse}"/>'
     folder(pytester, {BAD_PATH: connected_app(f"<label>Price{include}Feed</label>{include}")})
     found = run(pytester)
-    assert found.verdicts["Price_Feed", "ca-oauth-settings"] == "fail"
+    assert found.verdicts["Price_Feed", "ca-oauth-settings"] == "manual"
     assert PLANTED not in found.output + (pytester.path / "results.json").read_text("utf-8")
 
 
@@ -615,7 +615,10 @@ def test_large_member_takes_little_memory(
     found = outcome(pytester, result)
     assert int(found.output.rpartition("peak ")[2]) < 512 * 1024
     assert found.code == pytest.ExitCode.TESTS_FAILED
-    assert "pass" not in [verdict for (app, _), verdict in found.verdicts.items() if app == "Price_Feed"]
+    passed = [
+        control for (app, control), verdict in found.verdicts.items() if app == "Price_Feed" and verdict == "pass"
+    ]
+    assert passed in ([], ["sbs-dep-005"])  # no secret is in a file that holds nothing
     assert_good_app_is_assessed(found)
 
 

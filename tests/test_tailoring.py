@@ -232,7 +232,7 @@ def test_what_is_no_override(pytester: pytest.Pytester, override: dict[str, Any]
         (
             ["--sf-select=sbs", "--sf-ignore=sbs-acs-*,sbs-oauth-00[12]"],
             {},
-            {"sbs-dep-006", "sbs-oauth-003", "sbs-oauth-004"},
+            {"sbs-dep-005", "sbs-dep-006", "sbs-oauth-003", "sbs-oauth-004"},
         ),
         ([], {"select": ["core"]}, {"ca-code-credentials", "ca-secret-refresh-token"}),
         (["--sf-select=ca-pkce"], {"select": ["core"]}, {"ca-pkce"}),
