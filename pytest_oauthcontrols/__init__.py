@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_oauthcontrols.config.tailoring import load_control
     from pytest_oauthcontrols.errors import OAuthControlsError
     from pytest_oauthcontrols.orgs.model import Absent, App, Org, Seen, Setting, Unreadable, Unverifiable
-    from pytest_oauthcontrols.pytest_hooks.concluding import state
+    from pytest_oauthcontrols.rules.concluding import state
     from pytest_oauthcontrols.rules.control import Control, Verdict
     from pytest_oauthcontrols.rules.cvss import Severity
     from pytest_oauthcontrols.rules.evaluation import evaluate
@@ -47,7 +47,7 @@ _MODULES = {
     "OAuthControlsError": "errors",
     "Severity": "rules.cvss",
     "load_control": "config.tailoring",
-    "state": "pytest_hooks.concluding",
+    "state": "rules.concluding",
 }
 
 

@@ -129,8 +129,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 _NEED_ORG = (
     *(report.option for report in REPORTS),
-    *("--sf-config", "--sf-timeout", "--sf-snapshot", "--sf-fail-on", "--sf-severity", "--sf-select", "--sf-ignore"),
-    *("--sf-no-waivers", "--sf-baseline", "--sf-new-only", "--sf-show-identities"),
+    "--sf-config",
+    "--sf-timeout",
+    "--sf-snapshot",
+    "--sf-fail-on",
+    "--sf-severity",
+    "--sf-select",
+    "--sf-ignore",
+    "--sf-no-waivers",
+    "--sf-baseline",
+    "--sf-new-only",
+    "--sf-show-identities",
 )
 
 

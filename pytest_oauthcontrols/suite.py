@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_oauthcontrols.orgs.model import App, Org
-from pytest_oauthcontrols.pytest_hooks.concluding import conclude
+from pytest_oauthcontrols.rules.concluding import conclude
 from pytest_oauthcontrols.rules.control import Control
 from pytest_oauthcontrols.rules.evaluation import evaluate
 

@@ -88,7 +88,7 @@ def of_csv(folder: Path) -> Said:
     rows = csv.DictReader(io.StringIO((folder / "out/csv").read_text("utf-8-sig")))
     return said(
         [
-            (row["app"], row["control"], row["severity"], not row["not blocking"])
+            (row["app"], row["control"], row["published severity"], not row["not blocking"])
             for row in rows
             if row["verdict"] not in ("complete", "partial")
         ]

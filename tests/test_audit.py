@@ -96,7 +96,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def decided(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The sample org with waivers, attestations, a gate, and a baseline without PKCE and with another rule of one."""
     folder = tmp_path_factory.mktemp("decided")
-    run(folder, "--sf-org=demo", "-k", "not pkce")
+    run(folder, "--sf-org=demo", "-k", "not ca-pkce")
     baseline = json.loads((folder / "results.json").read_text("utf-8"))
     baseline["catalogue"]["rules"]["ca-digital-signature"] = "another"
     (folder / "baseline.json").write_text(json.dumps(baseline), "utf-8")
@@ -400,7 +400,7 @@ def test_apps_without_a_result_are_counted(opened: Open, tmp_path: Path) -> None
 
 def test_what_the_baseline_lacks(opened: Open, tmp_path: Path) -> None:
     """It says which orgs, and how many cases, are not in the baseline, so that what they find counts as new."""
-    run(tmp_path, "--sf-org=demo", "-k", "not pkce")
+    run(tmp_path, "--sf-org=demo", "-k", "not ca-pkce")
     (tmp_path / "results.json").rename(tmp_path / "baseline.json")
     (tmp_path / "force-app").mkdir()
     (tmp_path / "force-app" / "One.connectedApp").write_text(APP.format("One"), "utf-8")

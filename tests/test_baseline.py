@@ -48,11 +48,11 @@ def gone(ran: Ran) -> set[tuple[str | None, str, str]]:
 @pytest.mark.parametrize("attested", [True, False])
 def test_what_has_become_of_findings(pytester: pytest.Pytester, new_only: bool, attested: bool) -> None:
     """Findings are new, persisting, fixed or not comparable; with --sf-new-only persisting ones alone are accepted."""
-    found_before(pytester, WAS, "-k", "pkce", org_id=ORG_ID)
+    found_before(pytester, WAS, "-k", "ca-pkce", org_id=ORG_ID)
     kept(pytester, IS, org_id=ORG_ID)
     vouched = {**ATTESTED, "control": "eca-pkce", "app": "Pack", "expires": "2027-12-31"}
     configure(pytester, attestations=[vouched] if attested else [])
-    ran = assess(pytester, "-k", "pkce or readable", *(NEW_ONLY if new_only else NEW_ONLY[:1]))
+    ran = assess(pytester, "-k", "ca-pkce or readable", *(NEW_ONLY if new_only else NEW_ONLY[:1]))
     assert changes(ran) == {
         "Same-ca-pkce": "persisting",
         "Worse-ca-pkce": "new",

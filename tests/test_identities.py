@@ -169,14 +169,14 @@ def test_users_are_masked_in_every_report(
     users = (*RUN_AS, *(() if source == "files" else (AUDITOR, REFUSED)))
     assert {name: places for name in users if (places := ran.where(name))} == {}
     for masked in MASKED:
-        assert {"sf-json", "sf-report", "page.html"} <= ran.where_whole(masked), masked
+        assert {"json", "report", "page.html"} <= ran.where_whole(masked), masked
     # What the user of this app may do is a finding where it can be asked for.
     assert ("output" in ran.where_whole(MASKED[0])) == (source != "files")
     if source != "files":
-        assert {"output", "sf-json", "sf-report", "sf-markdown", "page.html"} <= ran.where_whole("A***@acme.example")
-        assert {"sf-json", "sf-report", "page.html"} <= ran.where_whole("R***@acme.example")
-    everywhere = {"sf-json", "sf-report", "junit.xml", "page.html"}
-    assert {*everywhere, "sf-csv", "output"} <= ran.where(OWNER)
+        assert {"output", "json", "report", "markdown", "page.html"} <= ran.where_whole("A***@acme.example")
+        assert {"json", "report", "page.html"} <= ran.where_whole("R***@acme.example")
+    everywhere = {"json", "report", "junit.xml", "page.html"}
+    assert {*everywhere, "csv", "output"} <= ran.where(OWNER)
     assert everywhere <= ran.where(WITNESS)
     assert ran.where(KEY_IN_METADATA) | ran.where(CONSUMER_KEY) == set()
 
@@ -190,10 +190,10 @@ def test_users_are_shown_where_that_is_asked_for(
     org = SOURCES[source](pytester, request)
     ran = assess(pytester, org, "--sf-show-identities", workers)
     for user in RUN_AS:
-        assert {"sf-json", "sf-report", "page.html"} <= ran.where(user)
+        assert {"json", "report", "page.html"} <= ran.where(user)
     if source != "files":
-        assert {"output", "sf-json", "sf-report", "sf-markdown", "page.html"} <= ran.where(AUDITOR)
-        assert {"sf-json", "sf-report", "page.html"} <= ran.where(REFUSED)
+        assert {"output", "json", "report", "markdown", "page.html"} <= ran.where(AUDITOR)
+        assert {"json", "report", "page.html"} <= ran.where(REFUSED)
     assert "***@" not in "".join(ran.said.values())
     assert ran.where(KEY_IN_METADATA) | ran.where(CONSUMER_KEY) == set()
 
@@ -233,7 +233,7 @@ def scope(
 
 def decided_of(pytester: pytest.Pytester) -> dict[str, tuple[str | None, str]]:
     """Return by org why the finding that is waived is accepted, and the verdict of the control that is attested."""
-    rows = json.loads((pytester.path / "out" / "sf-json").read_bytes())["results"]
+    rows = json.loads((pytester.path / "out" / "json").read_bytes())["results"]
     waived = {row["org"]: row["not_blocking"] for row in rows if (row["app"], row["control"]) == ("App_0", "ca-pkce")}
     return {row["org"]: (waived[row["org"]], row["verdict"]) for row in rows if row["control"] == "org-customer-sso"}
 
@@ -246,10 +246,10 @@ def test_an_org_that_is_called_by_a_username(pytester: pytest.Pytester, scope: s
     """
     ran = assess(pytester, JANE, f"--sf-org={JOHN}", "--sf-snapshot=kept", workers)
     assert ran.where(JOHN) == set()
-    assert ran.where(JANE) == ({"sf-json", "sf-report"} if scope == JANE else set())
+    assert ran.where(JANE) == ({"json", "report"} if scope == JANE else set())
     assert "jane.doe" not in str([*(pytester.path / "kept").iterdir()])
     assert len([*(pytester.path / "kept").iterdir()]) == 2
-    assert ran.where_whole("j***@acme.example (1)") >= {"sf-json", "sf-report", "sf-sarif", "sf-csv", "output"}
+    assert ran.where_whole("j***@acme.example (1)") >= {"json", "report", "sarif", "csv", "output"}
     assert decided_of(pytester) == {
         "j***@acme.example (1)": ("waived", "pass"),
         "j***@acme.example (2)": (None, "manual"),
@@ -260,7 +260,7 @@ def test_an_org_that_is_called_by_a_username(pytester: pytest.Pytester, scope: s
 def test_an_org_that_is_called_by_a_username_is_shown_where_that_is_asked_for(pytester: pytest.Pytester) -> None:
     """With --sf-show-identities orgs go by the names that were given; in a snapshot they do in any case."""
     ran = assess(pytester, JANE, f"--sf-org={JOHN}", "--sf-show-identities", "--sf-snapshot=kept")
-    assert {"sf-json", "sf-report", "sf-sarif", "sf-csv", "sf-markdown", "output", "junit.xml"} <= ran.where_whole(JANE)
+    assert {"json", "report", "sarif", "csv", "markdown", "output", "junit.xml"} <= ran.where_whole(JANE)
     decided = {JANE: ("waived", "pass"), JOHN: (None, "manual")}
     assert decided_of(pytester) == decided
     for path in (pytester.path / "kept").iterdir():

@@ -100,7 +100,7 @@ def test_report_is_valid(pytester: pytest.Pytester, schema: etree.XMLSchema, wor
 @pytest.mark.slow
 def test_decisions_are_valid(pytester: pytest.Pytester, schema: etree.XMLSchema) -> None:
     """So is one with waivers in force and expired, attestations, a baseline and apps that cannot be read."""
-    found_before(pytester, WAS, "-k", "pkce", org_id=ORG_ID)
+    found_before(pytester, WAS, "-k", "ca-pkce", org_id=ORG_ID)
     kept(pytester, {**IS, "Price_Feed": app(), "Late_Feed": app()}, org_id=ORG_ID, problems=("Not all was read.",))
     waivers = [{**ACCEPTED, "expires": "2099-12-31"}, {**ACCEPTED, "app": "Late_Feed", "expires": "2026-11-19"}]
     configure(pytester, waivers=waivers, attestations=[{**ATTESTED, "expires": "2099-12-31"}])

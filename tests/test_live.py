@@ -45,6 +45,8 @@ QUERIED = {
     "sbs-oauth-001",
 }
 """Controls that queries decide."""
+OF_FILES_ONLY = {"sbs-dep-005"}
+"""Controls of what a repository holds, which is not applicable to a live org."""
 
 CORPUS = os.environ.get("OAUTHCONTROLS_CORPUS", "")
 """A folder of folders of metadata of other projects, where there is one."""
@@ -74,17 +76,19 @@ def better_known(of_file: Mapping[str, Any], of_org: Mapping[str, Any]) -> bool:
     """Tell whether a live org may decide what a file could not, or not be as sure of what is not there.
 
     It knows documented defaults and what queries show; and that an app of which no OAuth settings arrived has none, it
-    takes from the app's own policy only. It has no files in which a secret could be committed.
+    takes from the app's own policy only.
     """
-    if of_file["control"] == "sbs-dep-005":
-        return bool(of_org["verdict"] == "not_applicable")
+    if of_file["control"] in OF_FILES_ONLY:
+        return (of_file["verdict"], of_org["verdict"]) in {("pass", "not_applicable"), ("fail", "not_applicable")}
     if of_file["verdict"] in ("unverifiable", "manual"):
         return (
             of_file["control"] in QUERIED
             or any(one["state"] in ("absent", "unreadable") for one in of_file["evidence"])
             or "is absent from" in of_file["message"]
         )
-    unproven = any(sign in of_org["message"] for sign in ("ExtlClntAppGlobalOauthSettings of", "signs users on"))
+    unproven = any(
+        sign in of_org["message"] for sign in ("ExtlClntAppGlobalOauthSettings of", "signs users on cannot be told")
+    )
     return of_file["verdict"] == "not_applicable" and of_org["verdict"] == "unverifiable" and unproven
 
 

@@ -19,7 +19,7 @@ from pytest_oauthcontrols.rules.catalogue import load
 
 from .support import sample_org
 from .support.configurations import ACCEPTED, ATTESTED, configure
-from .support.metadata_files import app
+from .support.metadata_files import PKCE, app
 from .support.orgs import kept
 from .support.results import complete
 from .support.runs import WORKERS
@@ -85,10 +85,13 @@ def test_a_control_without_a_page_is_no_link(pytester: pytest.Pytester) -> None:
 
 
 def test_nothing_found_is_said(pytester: pytest.Pytester) -> None:
-    """Without findings there are no tables of them."""
-    said, _ = assess(pytester, "-k", "Nightly_ETL-ca-oauth-settings")
+    """Without findings there are no tables of them; that there are none is said only where every check has a result."""
+    kept(pytester, {"Feed": PKCE})
+    said, _ = assess(pytester, "--sf-select=ca-pkce", orgs=("./uat.json",))
     assert said.startswith("## OAuth controls: no findings\n")
     assert len(tables(said)) == 1
+    said, _ = assess(pytester, "-k", "ca-pkce", orgs=("./uat.json",))
+    assert said.startswith("## OAuth controls: incomplete, no findings among the checks that have a result\n")
 
 
 def test_what_was_decided_is_said(pytester: pytest.Pytester) -> None:
@@ -213,7 +216,15 @@ def planted(said: str) -> Any:
     org |= {"snapshot": {"file": said}, "taken_at": "2026-11-20T12:00:00+00:00", "sha256": "0" * 64, "problems": [said]}
     finding: dict[str, Any] = {"org": said, "kind": "connected_app", "app": said, "label": said, "control": "ca-pkce"}
     finding |= {"verdict": "fail", "severity": "critical", "message": said, "context": {"score": 9.5}}
-    finding |= {"blocking": True, "not_blocking": None, "attestation": None, "change": "new", "node_id": "x"}
+    finding |= {
+        "threat": "",
+        "deadlines": [],
+        "blocking": True,
+        "not_blocking": None,
+        "attestation": None,
+        "change": "new",
+        "node_id": "x",
+    }
     other = copy.deepcopy(org) | {"name": f"{said}2"}
     notice = {"what": "waiver", "by": said, "about": "ca-pkce", "app": said, "says": "expired", "file": said, "line": 1}
     gone = {"change": "fixed", "control": "ca-pkce", "app": said, "why": said}

@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from .support.metadata_files import app
 from .support.orgs import kept
 from .support.results import complete
 
-FIRST = ["control", "app", "severity", "score", "finding", "remediation", "owner", "due"]
+FIRST = ["control", "app", "published severity", "score in context", "finding", "remediation", "owner", "due"]
 RANKS = ["critical", "high", "medium", "low"]
 CATALOGUE = load()
 
@@ -35,8 +36,11 @@ def assess(
 
 
 def read(content: bytes) -> list[dict[str, str]]:
-    """Return the rows as a spreadsheet has them."""
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    """Return the rows of findings as a spreadsheet has them; the row before them says how much was assessed."""
+    first, *rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    assert first["verdict"] in ("complete", "partial")
+    assert re.match(r"(complete|partial): [\d,]+ of [\d,]+ checks have a result", first["finding"])
+    return rows
 
 
 def test_there_is_a_row_for_each_failing_finding(pytester: pytest.Pytester) -> None:
@@ -49,7 +53,7 @@ def test_there_is_a_row_for_each_failing_finding(pytester: pytest.Pytester) -> N
     assert {(row["app"], row["control"]) for row in rows} == found | unsure
     assert len(rows) == len(found) + len(unsure)
     assert list(rows[0])[:8] == FIRST
-    order = [(-float(row["score"]), RANKS.index(row["severity"])) for row in rows]
+    order = [(-float(row["score in context"]), RANKS.index(row["published severity"])) for row in rows]
     assert order == sorted(order)
     assert len(set(order)) > 2
 
@@ -64,8 +68,8 @@ def test_a_row_says_what_is_wrong_where_and_how_to_mend_it(pytester: pytest.Pyte
     assert row == {
         "control": "ca-pkce",
         "app": "Nightly_ETL",
-        "severity": "critical",
-        "score": "3.9",
+        "published severity": "critical",
+        "score in context": "3.9",
         "finding": "Neither the app nor the org requires PKCE.",
         "owner": "",
         "due": "",
@@ -77,6 +81,7 @@ def test_a_row_says_what_is_wrong_where_and_how_to_mend_it(pytester: pytest.Pyte
         "evidence": "demo/connectedApps/Nightly_ETL.connectedApp-meta.xml:15 oauthConfig.isPkceRequired = false;"
         " demo/settings/OauthOidc.settings-meta.xml:5 OauthOidcSettings.isPkceRequired = false",
         "not blocking": "",
+        "deadline": "",
         "waiver": "",
         "ticket": "",
         "change": "",
@@ -125,7 +130,7 @@ def test_the_file_is_one_that_spreadsheets_open(pytester: pytest.Pytester) -> No
     assert b"\n" not in b"".join(lines)
     assert b"\r" not in b"".join(lines)
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
-    assert {len(row) for row in rows} == {20}
+    assert {len(row) for row in rows} == {21}
     assert {row["label"] for row in read(content)} == {'Zürich, "Feed"'}
 
 
@@ -170,6 +175,8 @@ def document() -> Any:
                     }
                 ],
                 "context": {"score": 9.5},
+                "threat": "",
+                "deadlines": [],
                 "blocking": False,
                 "not_blocking": "waived",
                 "waiver": {"owner": "jo", "expires": "2026-12-31", "reason": "Why not.", "ticket": "SEC-1"},

@@ -90,6 +90,8 @@ RANGES = {
     ("::1", "::FFFF"): "::1-::ffff",
     ("198.51.100.0", "198.51.100.0"): "198.51.100.0-198.51.100.0",
 }
+PLACEHOLDERS = ("***", "xxxx", "[REDACTED]", "${CONSUMER_SECRET}", "{{secret}}", "__SECRET__")
+"""What can stand for a secret without being one."""
 NOISE = ("", "\n", "  \n\t", "<!-- <isPkceRequired>true</isPkceRequired> -->", "<?pi true?>", "\r\n")
 
 
@@ -110,6 +112,8 @@ def texts_of(known: Field) -> st.SearchStrategy[tuple[str, Any]]:
             words = st.lists(st.from_regex("[a-z:/.]{1,9}", fullmatch=True), min_size=1, max_size=3)
             return words.map(lambda some: (known.separator.join(some), tuple(some)))
         return trimmed.map(lambda text: (text, (text,)))
+    if known.type == "secret":
+        return st.sampled_from([(text, None) for text in (PLANTED, *PLACEHOLDERS)])
     certificate = st.just((CERTIFICATE, CERTIFICATE))
     return certificate if known.type == "certificate" else trimmed.map(lambda text: (text, text))
 
@@ -146,7 +150,10 @@ def write_element(draw: st.DrawFn, draft: Draft, known: MetadataType, path: str,
     if draw(st.integers(0, 9)) == 0:
         draft.text += f"<{tag}> \n</{tag}>"
         return
-    draft.says_too(name, value)
+    if spec.type != "secret":
+        draft.says_too(name, value)
+    elif text not in PLACEHOLDERS:
+        draft.secret_line = draft.line
     before, after = draw(st.sampled_from(["", " ", "\n\t"])), draw(st.sampled_from(["", "\n", "\t "]))
     draft.text += f"<{tag}>{before}{spelled(draw, text)}{after}</{tag}>"
 

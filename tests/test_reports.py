@@ -81,7 +81,7 @@ def test_html_detail_is_the_finding(pytester: pytest.Pytester, org: Path) -> Non
 
 def test_html_says_what_was_read(pytester: pytest.Pytester, org: Path) -> None:
     """The top of the report says which org was read, when, from what, and by which catalogue."""
-    page, _ = html_report(pytester, "-k", "pkce")
+    page, _ = html_report(pytester, "-k", "ca-pkce")
     top = page.text_content()
     assert "Org force-app: 2 apps (2 connected, 0 external client), read 20" in top
     assert "UTC from directory force-app (sha256 " in top

@@ -50,7 +50,7 @@ def run(pytester: pytest.Pytester, *arguments: str, orgs: tuple[str, ...] = ("./
 def decided(pytester: pytest.Pytester) -> dict[str, Any]:
     """Return the results of an org of which everything was decided that can be, compared with an earlier run."""
     kept(pytester, WAS, org_id=ORG_ID)
-    run(pytester, "-k", "pkce or readable")
+    run(pytester, "-k", "ca-pkce or readable")
     (pytester.path / "out.json").rename(pytester.path / "before.json")
     kept(pytester, {**IS, "Price_Feed": app(), "Late_Feed": app()}, org_id=ORG_ID, user="kim", **SAID)
     configure(
@@ -154,7 +154,7 @@ def test_what_a_baseline_lacks(pytester: pytest.Pytester) -> None:
     """It names the orgs that the baseline does not have, and tells how many cases it lacks of those that it has."""
     kept(pytester, {"Feed": app()})
     kept(pytester, {"Feed": app()}, name="prod")
-    before = run(pytester, "-k", "pkce")
+    before = run(pytester, "-k", "ca-pkce")
     (pytester.path / "out.json").rename(pytester.path / "before.json")
     baseline = run(pytester, "--sf-baseline=before.json", orgs=("./uat.json", "./prod.json"))["baseline"]
     assert baseline["missing_checks"] == before["checks"]["total"] - 1 > 40

@@ -311,7 +311,7 @@ def test_evidence_of_a_factor_is_who_attested_it(tmp_path: Path) -> None:
     )
     (setting,) = seen(found(control, tmp_path, config=attested("mdm", expires="2026-11-19")), control.low_risk_when[0])
     assert isinstance(setting, Unreadable)
-    assert "has expired" in setting.reason
+    assert setting.reason == "the attestation by Jo Ito expired on 2026-11-19 (oauthcontrols.yaml:1)"
     (setting,) = seen(found(control, tmp_path), control.low_risk_when[0])
     assert isinstance(setting, Unreadable)
     assert "nobody has attested the factor mdm" in setting.reason

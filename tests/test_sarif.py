@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import sys
 from collections import Counter
@@ -212,7 +213,7 @@ def test_an_app_without_its_settings_is_shown_at_its_own_file(pytester: pytest.P
 
 
 def test_of_several_files_of_an_app_its_own_is_shown(pytester: pytest.Pytester, project: Path) -> None:
-    """It is so where another file of the app comes first, and where nothing but the org's settings was seen."""
+    """It is so where another file of the app comes first; a finding is shown at the file that it rests on."""
     path = project / "apart" / "Contractor_Onboarding_oauth.ecaOauth-meta.xml"
     path.parent.mkdir()
     path.write_bytes(child("ExtlClntAppOauthSettings", "Contractor_Onboarding"))
@@ -220,8 +221,8 @@ def test_of_several_files_of_an_app_its_own_is_shown(pytester: pytest.Pytester, 
     assert Path(place(found["Contractor_Onboarding", "eca-secret-web-server"])[0]).suffixes == [".eca-meta", ".xml"]
     chosen = "Contractor_Onboarding and (eca-pkce or eca-secret-web-server)"
     found = by_case(run(pytester, "-k", chosen, orgs=["./force-app"]))
-    assert "settings" in place(found["Contractor_Onboarding", "eca-pkce"])[0]
-    assert place(found["Contractor_Onboarding", "eca-secret-web-server"]) == ("force-app", 1)
+    for control in ("eca-pkce", "eca-secret-web-server"):
+        assert place(found["Contractor_Onboarding", control])[0].endswith("/Contractor_Onboarding.ecaPlcy-meta.xml")
 
 
 def test_what_may_be_in_a_broken_file_is_shown_there(pytester: pytest.Pytester) -> None:
@@ -250,7 +251,7 @@ def test_sample_org_and_orgs_that_cannot_be_read(pytester: pytest.Pytester) -> N
         {"uri": "nowhere", "uriBaseId": "%SRCROOT%"},
         {"uri": "demo/connectedApps/Nightly_ETL.connectedApp-meta.xml"},
     ]
-    assert [one["level"] for one in found["invocations"][0]["toolExecutionNotifications"]] == ["error"]
+    assert [one["level"] for one in found["invocations"][0]["toolExecutionNotifications"]] == ["error", "error"]
 
 
 def test_other_lines_that_were_looked_at_are_related(pytester: pytest.Pytester, project: Path) -> None:
@@ -499,8 +500,8 @@ def test_a_run_that_was_cut_short_says_so(pytester: pytest.Pytester, project: Pa
     assert found["invocations"][0]["executionSuccessful"] is False
     (said,) = found["invocations"][0]["toolExecutionNotifications"]
     assert said["level"] == "error"
-    assert said["message"]["text"].startswith("The run ended before its last case: stopping after 1 failures; ")
-    assert f"of {sample_org.CASES} cases have a result" in said["message"]["text"]
+    assert said["message"]["text"].startswith("The run ended early: stopping after 1 failures. ")
+    assert f"of {sample_org.CASES} checks have a result" in said["message"]["text"]
 
 
 def test_problems_and_notes_are_notifications(pytester: pytest.Pytester) -> None:
@@ -508,11 +509,12 @@ def test_problems_and_notes_are_notifications(pytester: pytest.Pytester) -> None
     kept(pytester, {"Feed": PKCE}, problems=(f"not all {HOSTILE}",), notes=("A secret is kept in a file.",))
     found = run(pytester, "-k", "readable", orgs=["./uat.json"])
     said = [(one["level"], one["message"]["text"]) for one in found["invocations"][0]["toolExecutionNotifications"]]
-    assert said == [
+    assert re.fullmatch(r"1 of \d+ checks have a result \(\d+ deselected\)\.", said[0][1])
+    assert said[1:] == [
         ("error", "uat: not all <img src=x>[click] (https://evil.example)\\x1b[31m\\u202e"),
         ("note", "uat: A secret is kept in a file."),
     ]
-    assert found["invocations"][0]["executionSuccessful"] is True
+    assert found["invocations"][0]["executionSuccessful"] is False
 
 
 def test_rules_are_those_of_the_catalogue(pytester: pytest.Pytester) -> None:
@@ -524,7 +526,7 @@ def test_rules_are_those_of_the_catalogue(pytester: pytest.Pytester) -> None:
     assert rules.keys() == {control.id for control in CATALOGUE.controls}
     for control in CATALOGUE.controls:
         rule = rules[control.id]
-        assert rule["helpUri"] == control.page
+        assert rule.get("helpUri", "") == control.page
         parts = (control.recommended, control.threat, control.remediation, control.may_break)
         for part in (*parts, *(one.says for one in control.contradictions)):
             assert part in rule["help"]["text"]
@@ -596,6 +598,8 @@ def large() -> Any:
         "score": 9.5,
         "message": "Neither the app nor the org requires PKCE. (Absent: the documented default applies.)",
         "context": {"score": 9.5, "severity": "critical", "raised_by": [], "lowered_by": [], "not_seen": []},
+        "threat": "",
+        "deadlines": [],
         "blocking": True,
         "not_blocking": None,
         "waiver": None,
@@ -630,7 +634,7 @@ def test_more_findings_than_github_takes(large: Any) -> None:
     found = json.loads(content)["runs"][0]
     assert len(found["results"]) == 25_000
     assert Counter(one["ruleId"] for one in found["results"]) == {"sbs-oauth-004": 1001, "ca-pkce": 23_999}
-    (said,) = found["invocations"][0]["toolExecutionNotifications"]
+    _, said = found["invocations"][0]["toolExecutionNotifications"]
     assert said["message"]["text"].startswith("1000 findings are left out")
     assert len(gzip.compress(content)) < 10 * 1024 * 1024
 
@@ -640,4 +644,5 @@ def test_as_many_findings_as_github_takes(large: Any) -> None:
     document: Any = {**large, "results": large["results"][: sarif.MAX_RESULTS]}
     found = json.loads(sarif.encode(document, CATALOGUE))["runs"][0]
     assert len(found["results"]) == sarif.MAX_RESULTS
-    assert found["invocations"][0]["toolExecutionNotifications"] == []
+    (note,) = found["invocations"][0]["toolExecutionNotifications"]
+    assert (note["level"], note["message"]["text"]) == ("note", "26,000 of 26,000 checks have a result.")

@@ -170,10 +170,10 @@ def test_declarations_apply_to_a_snapshot_as_to_what_was_read(pytester: pytest.P
 
 def test_summary_and_header_name_the_snapshot(pytester: pytest.Pytester) -> None:
     """The summary gives file and digest, when it is written and when it is assessed; the header says what it is of."""
-    wrote = run(pytester, "-k", "pkce", "--sf-snapshot=./kept", org="demo")
+    wrote = run(pytester, "-k", "ca-pkce", "--sf-snapshot=./kept", org="demo")
     digest = hashlib.sha256(file_of(pytester).read_bytes()).hexdigest()
     assert f"  snapshot: kept/demo.json\n    sha256 {digest}\n" in wrote.output
-    again = run(pytester, "-k", "pkce", org="kept/demo.json")
+    again = run(pytester, "-k", "ca-pkce", org="kept/demo.json")
     assert f"  snapshot: kept/demo.json\n    sha256 {digest}\n" in again.output
     assert re.search(
         rf"^org demo: {sample_org.APPS} apps .*, read .* UTC from snapshot kept/demo.json of demo \(",
@@ -460,7 +460,7 @@ def test_folder_is_made(pytester: pytest.Pytester, given_: str) -> None:
     """The folder is made where it is not there, and again not where it is."""
     given_ = given_.format(path=pytester.path)
     for _ in range(2):
-        document(pytester, "demo", "-k", "pkce", f"--sf-snapshot={given_}")
+        document(pytester, "demo", "-k", "ca-pkce", f"--sf-snapshot={given_}")
         assert os.listdir(pytester.path / given_) == ["demo.json"]  # noqa: PTH208
 
 
@@ -506,7 +506,7 @@ def test_write_that_is_cut_short_leaves_what_was_there(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk is named; the snapshot that was there stays whole, and nothing partial is left."""
-    document(pytester, "demo", "-k", "pkce", "--sf-snapshot=kept")
+    document(pytester, "demo", "-k", "ca-pkce", "--sf-snapshot=kept")
     before = file_of(pytester).read_bytes()
     whole = Path.write_bytes
 

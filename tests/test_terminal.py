@@ -108,7 +108,7 @@ def test_no_colour_where_none_is_wanted(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, without: str
 ) -> None:
     """Without colour the summary says the same in the same lines."""
-    arguments = ("--sf-org=demo", "--tb=no", "-rN", "-k", "pkce")
+    arguments = ("--sf-org=demo", "--tb=no", "-rN", "-k", "ca-pkce")
     coloured = summary(pytester.runpytest(*arguments, "--color=yes").outlines)
     if without == "NO_COLOR":
         monkeypatch.setenv("NO_COLOR", "1")
@@ -283,7 +283,7 @@ def test_run_that_is_cut_short_says_so_everywhere(pytester: pytest.Pytester, cut
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [(), ("-n2",), ("-k", "pkce"), ("--continue-on-collection-errors",)])
+@pytest.mark.parametrize("arguments", [(), ("-n2",), ("-k", "ca-pkce"), ("--continue-on-collection-errors",)])
 def test_run_that_ends_as_it_should_did_not_end_early(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     """A run with failures, deselected checks or broken tests beside it came to its end; it says what it lacks."""
     if arguments == ("--continue-on-collection-errors",):
@@ -330,7 +330,7 @@ def test_report_that_cannot_be_written_in_the_end_keeps_no_other_from_it(
     pytester.makepyfile("from pathlib import Path\n\ndef test_own():\n    Path('out/report/x').mkdir(parents=True)\n")
     files = [f"{one}={'out/report' if one == option else one.strip('-')}" for one in OPTIONS]
     others = ("--junitxml=junit.xml", "--html=page.html", "--self-contained-html")
-    result = pytester.runpytest("--sf-org=demo", "-k", "test_own or pkce", *files, *others)
+    result = pytester.runpytest("--sf-org=demo", "-k", "test_own or ca-pkce", *files, *others)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines([f"{option}=out/report: cannot be written: *"])
     result.stderr.fnmatch_lines([f"*{option}=out/report: cannot be written: *"])
@@ -355,7 +355,7 @@ def test_report_is_written_whole_or_not_at_all(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    result = pytester.runpytest("--sf-org=demo", "-k", "pkce", f"{option}=out/report")
+    result = pytester.runpytest("--sf-org=demo", "-k", "ca-pkce", f"{option}=out/report")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert [path.name for path in (pytester.path / "out").iterdir()] == ["report"]
     assert (pytester.path / "out/report").read_text("utf-8") == "before"

@@ -246,7 +246,8 @@ def test_expired_attestation_is_manual_again(pytester: pytest.Pytester, expires:
 
 
 @pytest.mark.parametrize(
-    ("control", "verdict"), [("ca-pkce", "fail"), ("ca-client-credentials", "unverifiable"), ("ca-scopes", "pass")]
+    ("control", "verdict"),
+    [("ca-pkce", "fail"), ("ca-client-credentials", "unverifiable"), ("ca-oauth-settings", "pass")],
 )
 def test_attestation_helps_nothing_that_was_read(pytester: pytest.Pytester, control: str, verdict: str) -> None:
     """What fails or cannot be verified stays so whatever is attested, and the attestation is named as of no use."""

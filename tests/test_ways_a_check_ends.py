@@ -236,7 +236,7 @@ WAYS = {
 }
 if pytest.version_tuple >= (9, 0):
     WAYS["of the project: failed subtest"] = Way(
-        {"failed": 2, "skipped": 1},
+        {"failed": 3, "skipped": 1},
         1,
         "fail",
         own="with subtests.test(scope='x'):\n        assert not app.callback_urls, 'There is one.'",
@@ -429,3 +429,32 @@ def _assert_gaps_are_said(document: dict[str, Any], folder: Path, lines: list[st
             assert gap["reason"].partition(": ")[0] in text
         if not way.cut_short:
             assert f"  {gap['checks']} {gap['reason']}" in lines
+
+
+def test_a_check_is_evaluated_once(pytester: pytest.Pytester) -> None:
+    """However many reports are written, each check is evaluated once, in its test, and a hook is asked once."""
+    kept(pytester, {"Price_Feed": app(), "Stock_Sync": PKCE})
+    configure(pytester, select=["ca-*"])
+    pytester.makeconftest(
+        """
+        from pytest_oauthcontrols import suite
+
+        evaluate, calls = suite.evaluate, {"evaluate": 0, "hook": 0}
+
+        def counted(*arguments):
+            calls["evaluate"] += 1
+            return evaluate(*arguments)
+
+        suite.evaluate = counted
+
+        def pytest_oauthcontrols_finding(finding):
+            calls["hook"] += 1
+
+        def pytest_oauthcontrols_results(results):
+            assert calls == dict.fromkeys(calls, results["checks"]["total"])
+            suite.evaluate = evaluate
+        """
+    )
+    files = [f"--sf-{name}=out/{name}" for name in ("json", "report", "sarif", "csv", "markdown")]
+    result = pytester.runpytest("--sf-org=./uat.json", *files, "--junitxml=out/junit", "--html=out/html")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED

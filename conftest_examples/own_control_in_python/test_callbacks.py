@@ -1,4 +1,4 @@
-"""What Acme asks of callback URLs."""
+"""Acme's control for callback URLs."""
 
 import pytest
 
@@ -8,10 +8,10 @@ from pytest_oauthcontrols import App
 @pytest.mark.control(
     "acme-callbacks",
     severity="high",
-    name="Callback URLs lead to no test system",
-    remediation="Take the callback URL out of the app, and register an app for tests in a sandbox.",
+    name="Callback URLs do not lead to test systems",
+    remediation="Remove the callback URL from the app, and create a separate app for tests in a sandbox.",
 )
-def test_callback_urls_lead_to_no_test_system(app: App) -> None:
-    """Authorization codes for real data reach production systems alone."""
-    leading_astray = [url for url in app.callback_urls if "staging" in url]
-    assert not leading_astray, f"Authorization codes are sent to {', '.join(leading_astray)}."
+def test_callback_urls_do_not_lead_to_test_systems(app: App) -> None:
+    """Authorization codes for real data reach only production systems."""
+    test_systems = [url for url in app.callback_urls if "staging" in url]
+    assert not test_systems, f"Authorization codes are sent to {', '.join(test_systems)}."

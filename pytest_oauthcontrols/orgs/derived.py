@@ -53,7 +53,9 @@ def _oauth(app: App) -> Seen | Unreadable:
             if component in app.unread:
                 return app.unread[component]._replace(name="oauth")
     if own_type not in app.read:
-        return Unreadable("oauth", f"no {own_type} was read")
+        # Of an app that its publisher alone can read, a query has told, as a snapshot keeps it.
+        told = app.settings.get("oauth")
+        return told if app.out_of_reach and isinstance(told, Seen) else Unreadable("oauth", f"no {own_type} was read")
     return Seen("oauth", False, app.source, None, nothing)
 
 

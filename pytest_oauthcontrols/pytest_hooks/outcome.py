@@ -20,11 +20,11 @@ from pytest_oauthcontrols.decisions.gate import Judgement, NotBlocking
 from pytest_oauthcontrols.decisions.run import NoResult, Result, Why
 from pytest_oauthcontrols.orgs.model import Absent, Setting, Unreadable, Unverifiable, examining
 from pytest_oauthcontrols.pytest_hooks.collected import check_key
-from pytest_oauthcontrols.pytest_hooks.concluding import Concluded, Stated
 from pytest_oauthcontrols.pytest_hooks.handover import handover
 from pytest_oauthcontrols.pytest_hooks.reading import assessment_key
 from pytest_oauthcontrols.pytest_hooks.suite_items import CheckItem
 from pytest_oauthcontrols.reports.wording import explain, title
+from pytest_oauthcontrols.rules.concluding import Concluded, Stated
 from pytest_oauthcontrols.rules.control import Verdict
 from pytest_oauthcontrols.rules.evaluation import Check, stated
 from pytest_oauthcontrols.rules.finding import Finding, Statement, by_default, place
@@ -134,8 +134,13 @@ class Outcome:
         end = _ended(check, report) if result is None else self._agreed(result, report, call)
         if call.when == "call":
             self._result = None
-        if isinstance(end, Result) and end.finding.failing:
-            self._show_place(end, report)
+        if isinstance(end, Result):
+            if end.finding.failing:
+                self._show_place(end, report)
+            if isinstance(report.longrepr, tuple):
+                # The test is what was skipped, wherever that was decided.
+                file, line, _ = item.location
+                report.longrepr = (file, (line or 0) + 1, report.longrepr[2])
         if end is not None:
             report.__dict__[CARRIED] = handover(self._config).dumps(end) if self._distributed else end
         elif call.when == "setup" and self._distributed and not isinstance(item, CheckItem):

@@ -315,9 +315,11 @@
         pair("Recommended", control.recommended),
         failing(row) ? [
           pair("Threat", control.threat),
+          pair("Deadlines", list(control.deadlines)),
           pair("To mend", control.remediation),
           pair("May break", control.may_break),
         ] : "",
+        pair("Source", control.source),
         pair("Published page", outside(control.page)),
         pair("Test", el("code", {}, testOf(row)))));
   }
@@ -594,6 +596,7 @@
         pair("Assessed", control.assessed),
         pair("Recommended", control.recommended),
         pair("Threat", control.threat),
+        pair("Deadlines", list(control.deadlines)),
         pair("To mend", control.remediation),
         pair("May break", control.may_break),
         pair("Higher risk when", list(control.higher)),

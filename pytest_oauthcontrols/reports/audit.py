@@ -268,7 +268,7 @@ def _origin(org: OrgInfo) -> str:
         "org": f"live, through the APIs of {org['location']}",
         "directory": f"from the metadata files of the folder {org['location']}",
         "archive": f"from the metadata files of the archive {org['location']}",
-    }[org["source"]]
+    }.get(org["source"], f"{org['source']} {org['location']}")
 
 
 def _counts(results: list[Row]) -> dict[str, _Tally]:
@@ -522,6 +522,8 @@ def _control(control: Control) -> Data:
         "kinds": list(control.applies_to),
         "recommended": control.recommended,
         "threat": control.threat,
+        "deadlines": [f"{deadline.date}: {deadline.what}" for deadline in control.deadlines],
+        "source": control.source,
         "remediation": control.remediation,
         "origin": control.origin,
         "overridden": control.overridden,

@@ -25,9 +25,27 @@ from pytest_oauthcontrols.rules.finding import READABLE
 from pytest_oauthcontrols.text import plain
 
 COLUMNS = (
-    *("control", "app", "severity", "score", "finding", "remediation", "owner", "due"),
-    *("org", "kind", "label", "verdict", "control name", "evidence"),
-    *("not blocking", "waiver", "ticket", "change", "since", "page"),
+    "control",
+    "app",
+    "published severity",
+    "score in context",
+    "finding",
+    "remediation",
+    "owner",
+    "due",
+    "org",
+    "kind",
+    "label",
+    "verdict",
+    "control name",
+    "evidence",
+    "not blocking",
+    "waiver",
+    "ticket",
+    "change",
+    "since",
+    "deadline",
+    "page",
 )
 
 _STARTS = "=+\\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
@@ -55,7 +73,8 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         control, waiver = controls[row["control"]], row["waiver"] or {}
         said = {
             **row,
-            "score": context_of(row)["score"],
+            "published severity": row["severity"],
+            "score in context": context_of(row)["score"],
             "finding": row["message"],
             "remediation": " ".join(control.remediation.split()),
             "owner": waiver.get("owner"),
@@ -65,6 +84,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
             "not blocking": row["not_blocking"],
             "waiver": waiver.get("reason"),
             "ticket": waiver.get("ticket"),
+            "deadline": "; ".join(f"{each['date']}: {each['what']}" for each in row["deadlines"]),
             "page": control.page,
         }
         writer.writerow([_cell(said[column]) for column in COLUMNS])

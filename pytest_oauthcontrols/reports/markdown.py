@@ -69,6 +69,7 @@ def encode(document: Document, catalogue: Catalogue) -> bytes:
         *_counts(document),
         *_worst(document),
         *_top(document, catalogue),
+        *_deadlines(document),
         *_differences(document),
         *_changes(document),
         *_review(document),
@@ -183,13 +184,13 @@ def _counts(document: Document) -> Iterator[str]:
     if not findings:
         return
     counts = Counter((row["severity"], row["not_blocking"]) for row in findings)
+    reasons = [why.value for why in NotBlocking if why is not NotBlocking.XFAILED]
+    if any(row["not_blocking"] == NotBlocking.XFAILED.value for row in findings):
+        reasons.append(NotBlocking.XFAILED.value)
     yield "### Findings"
     yield _table(
-        ("severity", "fail the run", *(how.value for how in NotBlocking)),
-        (
-            (severity.value, *(counts[severity.value, how] for how in (None, *(one.value for one in NotBlocking))))
-            for severity in Severity
-        ),
+        ("severity", "fail the run", *reasons),
+        ((severity.value, *(counts[severity.value, why] for why in (None, *reasons))) for severity in Severity),
     )
 
 
@@ -228,7 +229,7 @@ def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
     several = len(document["orgs"]) > 1
     yield "### Top findings"
     yield _table(
-        ("score", "severity", "app", *(("org",) if several else ()), "control", "finding"),
+        ("score in context", "published severity", "app", *(("org",) if several else ()), "control", "finding"),
         (
             (
                 context_of(row)["score"],
@@ -243,6 +244,14 @@ def _top(document: Document, catalogue: Catalogue) -> Iterator[str]:
     )
     if len(findings) > _FINDINGS:
         yield f"And more findings: {len(findings) - _FINDINGS}, all of them in the results file (--sf-json)."
+
+
+def _deadlines(document: Document) -> Iterator[str]:
+    """Yield how many findings each date concerns that Salesforce has announced, the next date first."""
+    dates = Counter((each["date"], each["what"]) for row in findings_of(document) for each in row["deadlines"])
+    if dates:
+        yield "### Deadlines"
+        yield _list([f"{day}: findings: {number}. {text(what)}" for (day, what), number in sorted(dates.items())])
 
 
 def _linked(name: str, page: str) -> str:

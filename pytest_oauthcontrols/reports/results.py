@@ -174,6 +174,14 @@ class Context(TypedDict):
     not_seen: list[str]
 
 
+class DeadlineInfo(TypedDict):
+    """A date that Salesforce has announced, and what ends or begins on it."""
+
+    date: str
+    what: str
+    source: str
+
+
 class Row(TypedDict):
     """The result of one check."""
 
@@ -187,6 +195,8 @@ class Row(TypedDict):
     cvss: list[float]
     score: float
     message: str
+    threat: str
+    deadlines: list[DeadlineInfo]
     evidence: list[Evidence]
     context: Context | None
     contradictions: list[str]
@@ -304,6 +314,12 @@ def _row(result: Result) -> Row:
         "cvss": [float(score) for score in control.cvss],
         "score": float(control.score),
         "message": finding.message,
+        "threat": control.threat_line,
+        "deadlines": [
+            {"date": deadline.date.isoformat(), "what": deadline.what, "source": deadline.source}
+            for deadline in control.deadlines
+            if finding.failing
+        ],
         "evidence": [_evidence(setting) for setting in finding.evidence],
         "context": _context(finding) if finding.failing else None,
         "contradictions": list(finding.contradictions),

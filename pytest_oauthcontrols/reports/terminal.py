@@ -148,9 +148,21 @@ def summary(assessment: Assessment, run: Run) -> Iterator[Line]:
         if len(assessment.orgs) > 1:
             yield from _table(assessment, failing)
         yield from _worst(assessment, failing)
+        yield from _deadlines(run)
     yield from _differences(run)
     yield from _drift(assessment, run)
     yield from reviewed(assessment, run)
+
+
+def _deadlines(run: Run) -> Iterator[Line]:
+    """Yield how many findings each date concerns that Salesforce has announced, the next date first."""
+    dates = Counter(
+        (deadline.date, deadline.what) for result in run.findings for deadline in result.check.control.deadlines
+    )
+    if dates:
+        yield Line("deadlines:")
+    for (day, what), number in sorted(dates.items()):
+        yield Line(plain(f"  {day}: {_count(number, 'finding')}: {what}"))
 
 
 def coverage(run: Run) -> Iterator[Line]:

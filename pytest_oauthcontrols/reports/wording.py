@@ -69,6 +69,10 @@ def explain(result: Result) -> str:
     lines += _row("stated at", control.origin)
     lines += _row("severity", f"{control.severity.value}, CVSS {control.cvss_range} ({control.basis})")
     lines += _row("overridden", control.overridden)
+    if finding.failing:
+        lines += _row("threat", control.threat_line)
+        for deadline in control.deadlines:
+            lines += _row("deadline", f"{deadline.date}: {deadline.what}")
     if app is not None:
         lines += _row("app", f"{app.label} ({app.name}, {app.kind.replace('_', ' ')})")
     lines += _row("org", f"{finding.org.name}, {origin(finding.org)}")
@@ -83,6 +87,7 @@ def explain(result: Result) -> str:
     if finding.failing:
         lines += _row("to mend", control.remediation)
         lines += _row("may break", control.may_break)
+    lines += _row("source", control.source)
     if control.page:
         lines.append(f"{'page':<13}{control.page}")
     return "\n".join(lines)

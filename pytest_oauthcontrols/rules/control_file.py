@@ -40,11 +40,34 @@ ASSESSED = (
 )
 """How verdicts come about."""
 
-_KEYS = {
-    *("id", "name", "page", "source", "framework", "applies_to", "core", "recommended", "cvss", "assessed"),
-    *("decided_by", "shows", "higher_risk_when", "low_risk_when", "low_risk_needs", "deadlines"),
-    *("overview", "threat", "impact", "guidance", "remediation", "may_break", "contradictions", "notes"),
-}
+_KEYS = frozenset(
+    [
+        "id",
+        "name",
+        "page",
+        "source",
+        "framework",
+        "applies_to",
+        "core",
+        "recommended",
+        "cvss",
+        "assessed",
+        "decided_by",
+        "shows",
+        "higher_risk_when",
+        "low_risk_when",
+        "low_risk_needs",
+        "deadlines",
+        "overview",
+        "threat",
+        "impact",
+        "guidance",
+        "remediation",
+        "may_break",
+        "contradictions",
+        "notes",
+    ]
+)
 _SHIPPED = {"core", "framework"}
 """What only a control that ships with the package can say."""
 _OUTCOMES = {verdict.value: verdict for verdict in Verdict if verdict is not Verdict.UNVERIFIABLE}

@@ -6,5 +6,5 @@ from shop import Shop
 
 @pytest.fixture
 def app() -> Shop:
-    """The shop under test, which is no app of Salesforce."""
+    """The shop under test; it is not a Salesforce app."""
     return Shop()

@@ -311,14 +311,6 @@ def _installed(app: App, row: dict[str, Any], applications: Records, authorized:
         f"{app.label} is an app of another publisher, and no API shows this of it; look at its policies in Setup >"
         " Manage Connected Apps, or ask its publisher"
     )
-    app = replace(
-        app,
-        settings={"label": Seen("label", app.label, _FROM_APPLICATIONS), **columns},
-        read={**app.read, _APPLICATIONS: _FROM_APPLICATIONS},
-        unread={**app.unread, "ConnectedApp": Unreadable("ConnectedApp", reason, manual=True)},
-        problems=(),
-        readable=True,
-    )
     used = _folded(app.label) in authorized
     oauth = Seen(
         "oauth",
@@ -327,7 +319,16 @@ def _installed(app: App, row: dict[str, Any], applications: Records, authorized:
         None,
         "users hold tokens of it" if used else "inferred: installed apps of other publishers are OAuth clients",
     )
-    return replace(app, settings={**app.settings, **derive(app), **_policies(columns), "oauth": oauth})
+    label = Seen("label", app.label, _FROM_APPLICATIONS)
+    app = replace(
+        app,
+        settings={"label": label, "oauth": oauth, **columns, **_policies(columns)},
+        read={**app.read, _APPLICATIONS: _FROM_APPLICATIONS},
+        unread={**app.unread, "ConnectedApp": Unreadable("ConnectedApp", reason, manual=True)},
+        problems=(),
+        readable=True,
+    )
+    return replace(app, settings={**app.settings, **derive(app)})
 
 
 def _policies(columns: Mapping[str, Seen | Unreadable]) -> dict[str, Seen | Unreadable]:
