@@ -181,7 +181,7 @@ def write_unknown(draw: st.DrawFn, draft: Draft, known: MetadataType, path: str,
 
 def write_children(draw: st.DrawFn, draft: Draft, known: MetadataType, parent: str, prefix: str) -> None:
     """Write some of the elements below one, in any order, with anything in between."""
-    below = [path for path in known.fields if path.rpartition(".")[0] == parent]
+    below = [path for path, spec in known.fields.items() if path.rpartition(".")[0] == parent and spec.type != "secret"]
     some = draw(st.lists(st.sampled_from(below), unique=True, max_size=6)) if below else []
     again = [path for path in some if known.fields[path].type in ("list", "scopes", "ranges")]
     for path in draw(st.permutations([*some, *again, *draw(st.lists(st.just(""), max_size=2))])):

@@ -173,14 +173,14 @@ def _signs_users_on(app: App, oauth: Seen | Unreadable) -> Seen | Unreadable:
         return Seen(name, True, scopes.source, scopes.line, "with OpenID Connect (scope OpenID)")
     if isinstance(id_token, Seen):
         return Seen(name, True, id_token.source, id_token.line, "with OpenID Connect (ID token settings)")
-    untold = app.unread.get(SAML_POLICIES)
+    untold = app.unread.get("ConnectedApp" if app.kind == CONNECTED_APP else SAML_POLICIES)
     if app.readable and untold is None:
         if isinstance(oauth, Seen) and not oauth.value:
             return Seen(name, False, oauth.source, oauth.line, "no (neither SAML nor OAuth)")
         if isinstance(scopes, Seen) and listed:
             return Seen(name, False, scopes.source, scopes.line, f"no (no SAML; scopes: {', '.join(listed)})")
     reason = f"nothing shows whether {app.name} signs users on: it lists no scopes that can be read"
-    return Unreadable(name, untold.reason if untold else reason, app.out_of_reach)
+    return untold._replace(name=name) if untold else Unreadable(name, reason, app.out_of_reach)
 
 
 def _together(app: App, path: str, name: str) -> Seen | Unreadable:

@@ -176,7 +176,8 @@ def single_logout_urls_use_https(app: App | None, org: Org) -> Ruling:
         return FALSE, seen
     # A component that is missing may hold no URL; one that is there and cannot be understood is not known to be secure.
     if unreadable and (not seen or any(url.name in app.settings for url in unreadable)):
-        return untold(all(url.manual for url in unreadable)), seen + unreadable
+        by_hand = len(unreadable) == len(urls) and all(url.manual for url in unreadable)
+        return untold(by_hand), seen + unreadable
     passed_over: list[Setting] = [url._replace(blocking=False) for url in unreadable]
     return (TRUE, seen + passed_over) if seen else (FALSE, urls)
 
