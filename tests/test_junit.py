@@ -63,9 +63,9 @@ def report(pytester: pytest.Pytester, *arguments: str) -> etree._ElementTree:
     return etree.parse(pytester.path / "report.xml")
 
 
-def properties(case: etree._Element) -> dict[str, str]:
-    """Return the properties of a case."""
-    return {str(one.get("name")): str(one.get("value")) for one in case.iter("property")}
+def properties(element: etree._Element) -> dict[str, str]:
+    """Return the properties of a case, or of the suite itself."""
+    return {str(one.get("name")): str(one.get("value")) for one in element.iterfind("properties/property")}
 
 
 def validate(tree: etree._ElementTree, schema: etree.XMLSchema) -> None:
@@ -94,6 +94,8 @@ def test_report_is_valid(pytester: pytest.Pytester, schema: etree.XMLSchema, wor
     failing = [case for case in cases if properties(case)["verdict"] in ("fail", "unverifiable")]
     assert len(failing) == len(list(suite.iter("failure"))) > sample_org.APPS
     assert all(properties(case).keys() >= {"control", "verdict", "severity", "cvss", "org"} for case in cases)
+    total = str(sample_org.CASES)
+    assert properties(suite) == {"oauthcontrols.checks": total, "oauthcontrols.checks_with_result": total}
     validate(tree, schema)
 
 
@@ -110,6 +112,7 @@ def test_decisions_are_valid(pytester: pytest.Pytester, schema: etree.XMLSchema)
     for case in (waived, expired):
         assert properties(case)["waiver"].startswith("waived by jo@acme.example until ")
     assert [one.get("type") for one in waived.iter("skipped")] == ["pytest.xfail"]
+    assert [properties(case).get("not_blocking") for case in (waived, expired)] == ["waived", None]
     assert [one.tag for one in (*expired, *broken)] == ["properties", "failure"] * 2
     assert properties(cases["Same-ca-pkce"])["change"] == "persisting"
     assert {"not comparable", "new"} <= {properties(case).get("change") for case in cases.values()}
@@ -142,7 +145,14 @@ def test_run_that_was_cut_short_is_valid(pytester: pytest.Pytester, schema: etre
         path.write_bytes(content)
     tree = report(pytester, "--sf-org=./org", "-x")
     assert len(list(tree.iter("failure"))) == 1
-    assert len(list(tree.iter("testcase"))) < sample_org.CASES
+    ran = len(list(tree.iter("testcase")))
+    assert ran < sample_org.CASES
+    (suite,) = tree.iter("testsuite")
+    assert properties(suite) == {
+        "oauthcontrols.checks": str(sample_org.CASES),
+        "oauthcontrols.checks_with_result": str(ran),
+        "oauthcontrols.checks_without_result": f"{sample_org.CASES - ran} not reached: stopping after 1 failures",
+    }
     validate(tree, schema)
 
 
