@@ -54,7 +54,7 @@ from .support.salesforce import (
 )
 
 # Each fault is met by a whole run.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 ACME = "acme.my.salesforce.com"
 WRONG_SECRET = "planted-wrong-3f61"  # noqa: S105  (stands in for what a user gets wrong)

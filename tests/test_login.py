@@ -38,7 +38,7 @@ from .support.runs import Outcome, outcome, run, usage_error
 from .support.salesforce import Emulator, FakeOrg, fault, oauth_error, raw
 
 # Each way to log in is tried in a whole run.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 UAT = "acme--uat.sandbox.my.salesforce.com"
 ORG_ID = "00D5g000004XyzAEAS"

@@ -625,6 +625,7 @@ def large() -> Any:
     }
 
 
+@pytest.mark.slow
 def test_more_findings_than_github_takes(large: Any) -> None:
     """Of more results than are taken the least severe are left out, those that fail nothing first, and it is said."""
     document = deepcopy(large)
@@ -639,6 +640,7 @@ def test_more_findings_than_github_takes(large: Any) -> None:
     assert len(gzip.compress(content)) < 10 * 1024 * 1024
 
 
+@pytest.mark.slow
 def test_as_many_findings_as_github_takes(large: Any) -> None:
     """As many as are taken are all there."""
     document: Any = {**large, "results": large["results"][: sarif.MAX_RESULTS]}

@@ -17,6 +17,9 @@ from .support.configurations import ACCEPTED, configure
 from .support.metadata_files import PKCE, app
 from .support.orgs import kept
 
+# Each way is a run in a process of its own.
+pytestmark = pytest.mark.slow
+
 SUITE = "pytest_oauthcontrols/suite.py::test_control"
 FAILS, PASSES = f"{SUITE}[Price_Feed-ca-pkce]", f"{SUITE}[Stock_Sync-ca-pkce]"
 OWN = "test_acme.py::test_rule[Price_Feed-acme-rule]"
