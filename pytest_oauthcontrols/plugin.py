@@ -112,11 +112,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and, where an org is to be assessed, everything that assesses it."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    _fill_in(config)
     option = config.option
-    if not option.sf_org:
-        option.sf_org = [_from_ini(config, value) for value in config.getini("sf_org")]
-    if option.sf_config is None and option.sf_org and config.getini("sf_config"):
-        option.sf_config = _relative(config, config.getini("sf_config"))
     if option.sf_org:
         _activate(config)
     elif not option.sf_controls:
@@ -141,6 +138,15 @@ _NEED_ORG = (
     "--sf-new-only",
     "--sf-show-identities",
 )
+
+
+def _fill_in(config: pytest.Config) -> None:
+    """Take from pytest's configuration what no option says."""
+    option = config.option
+    if not option.sf_org:
+        option.sf_org = [_from_ini(config, value) for value in config.getini("sf_org")]
+    if option.sf_config is None and (option.sf_org or option.sf_controls is not None) and config.getini("sf_config"):
+        option.sf_config = _relative(config, config.getini("sf_config"))
 
 
 def _from_ini(config: pytest.Config, value: str) -> str:
@@ -194,6 +200,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     from pytest_oauthcontrols.reports.listing import show, show_one
     from pytest_oauthcontrols.text import suggestion
 
+    _fill_in(config)
     catalogue, asked = catalogue_of(config), config.option.sf_controls
     controls = {control.id: control for control in catalogue.controls}
     if not asked:

@@ -302,6 +302,8 @@ def test_a_project_can_say_once_what_to_assess(
         monkeypatch.chdir(pytester.path / "below")
     result = pytester.runpytest("--rootdir", str(pytester.path), "-k", "Price_Feed-ca-pkce")
     assert result.parseoutcomes()["xfailed"] == 1
+    listed = pytester.runpytest("--rootdir", str(pytester.path), "--sf-controls")
+    assert listed.ret == pytest.ExitCode.OK
     other = pytester.runpytest("--rootdir", str(pytester.path), "--sf-org=demo", "-k", "Nightly_ETL-ca-pkce")
     assert other.parseoutcomes()["xfailed"] == 1
 

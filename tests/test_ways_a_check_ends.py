@@ -408,6 +408,7 @@ def _assert_gaps_are_said(document: dict[str, Any], folder: Path, lines: list[st
     checks = document["checks"]
     total, with_result = checks["total"], checks["with_result"]
     assert with_result == len(document["results"])
+    assert total == (4 if way.own else 2)
     assert total == with_result + sum(gap["checks"] for gap in checks["without_result"])
     complete = total == with_result and not way.cut_short
     assert document["cut_short"] == (way.cut_short or None) or (way.code and not way.cut_short)

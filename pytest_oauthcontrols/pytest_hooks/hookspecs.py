@@ -27,8 +27,8 @@ def pytest_oauthcontrols_controls(config: pytest.Config, controls: list[Control]
 def pytest_oauthcontrols_finding(config: pytest.Config, finding: Finding) -> Finding | None:
     """Return what is to stand in for a finding; None to leave it as it is. The first that returns one decides.
 
-    Called for each case, of whatever verdict, in the test as well as for the reports, so it has to say the same each
-    time. `finding.restated(verdict, reason, by=NAME)` makes the other finding, which says who stated it and why.
+    Called once for each check, of whatever verdict, where its test ends: in a distributed run, in the worker.
+    `finding.restated(verdict, reason, by=NAME)` makes the other finding, which says who stated it and why.
     """
 
 

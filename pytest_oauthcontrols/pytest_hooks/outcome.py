@@ -94,6 +94,9 @@ class Outcome:
             if not reasons:
                 return None
             verdict, evidence = Verdict.FAIL, tuple(looked_at)
+        elif isinstance(error, pytest.xfail.Exception):
+            # pytest says that it was expected; what was found, nobody said.
+            return None
         elif isinstance(error, (*_ASSERTIONS, pytest.skip.Exception)) and self._is_of_plugin(error):
             return None
         else:

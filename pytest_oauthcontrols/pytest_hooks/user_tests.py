@@ -75,7 +75,7 @@ class UserTests:
         """Note the check of each item, before anything is deselected, and take out those that the run leaves out."""
         if not self._controls:
             return
-        left_out = set()
+        left_out, checks = set(), []
         for item in items:
             control = self._controls.get(item.nodeid.partition("[")[0])
             params: dict[str, Any] = (
@@ -87,7 +87,9 @@ class UserTests:
             item.stash[check_key] = self._checks[subject, control]
             if self._assessment.catalogue.why_left_out(control) is not None:
                 left_out.add(item)
-        self._collected.add(item.stash[check_key] for item in items if check_key in item.stash and item not in left_out)
+            else:
+                checks.append(item.stash[check_key])
+        self._collected.add(checks)
         if left_out:
             self._config.hook.pytest_deselected(items=[item for item in items if item in left_out])
             items[:] = [item for item in items if item not in left_out]
