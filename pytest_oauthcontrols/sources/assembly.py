@@ -264,9 +264,10 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         if only_policies:
             unread = {**unread, own_type: Unreadable(own_type, _kept_by_publisher(name, own_type), manual=True)}
             settings["label"] = Seen("label", name, source, None, f"{name}, its full name: no label was read")
-    if files.broken:
+    broken = _in_broken_files(kind, read, files)
+    if broken:
         by_hand = {type_name: why for type_name, why in unread.items() if why.manual and type_name in OAUTH_TYPES}
-        unread = {**unread, **_in_broken_files(kind, read, files), **by_hand}
+        unread = {**unread, **broken, **by_hand}
     app = App(
         managed=managed,
         settings=settings,
@@ -279,17 +280,22 @@ def _app(kind: str, found: _Found, files: _Files, location: str) -> App | None:
         problems=tuple(problems),
         readable=own_type in read or (kind != CONNECTED_APP and bool(found.components)),
     )
-    settings["consumer_secret_committed"] = _committed_secret(found, source)
+    settings["consumer_secret_committed"] = _committed_secret(found, source, broken.values())
     settings.update(derive(app))
     return app
 
 
-def _committed_secret(found: _Found, source: str) -> Seen:
-    """Return whether any file of an app, deployed or not, holds a consumer secret; of the secret only where it is."""
+def _committed_secret(found: _Found, source: str, broken: Iterable[Unreadable]) -> Seen | Unreadable:
+    """Return whether any file of an app, deployed or not, holds a consumer secret; of the secret only where it is.
+
+    A file that cannot be read may hold one, also a file that may belong to another app.
+    """
     for components in found.components.values():
         for one in components:
             if one.secret_line is not None:
                 return Seen("consumer_secret_committed", True, one.path, one.secret_line, "a consumer secret")
+    for reason in (*found.problems, *(unread.reason for unread in broken)):
+        return Unreadable("consumer_secret_committed", reason)
     return Seen("consumer_secret_committed", False, source, None, "no consumer secret in any file of the app")
 
 
