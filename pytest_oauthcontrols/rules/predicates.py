@@ -209,6 +209,7 @@ def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
     """Every app that signs users on has a single logout URL."""
     found: Truth = TRUE
     seen: list[Setting] = []
+    without: list[str] = []
     for one in org.apps:
         signs_on = _signs_on(one)
         if signs_on is None:
@@ -223,6 +224,9 @@ def every_such_app_has_single_logout(app: App | None, org: Org) -> Ruling:
             else:
                 found = min(found, truth(isinstance(url, Seen)))
                 seen.append(Seen(name, str(url.value) if isinstance(url, Seen) else "none", one.source))
+                without += [] if isinstance(url, Seen) else [one.name]
+    if without:
+        seen.append(Seen("apps without a single logout URL", tuple(without), org.location))
     return found, seen
 
 
@@ -324,7 +328,7 @@ def every_authorised_app_is_installed(app: App | None, org: Org) -> Ruling:
         return _cannot_tell(authorised, installed)
     missing = tuple(name for name in _listed(authorised) if name not in _listed(installed))
     ambiguous = tuple(name for name in _listed(authorised) if _listed(installed).count(name) > 1)
-    seen: list[Setting] = [authorised._replace(name="authorised, not installed", value=missing)]
+    seen: list[Setting] = [authorised._replace(name="authorized, not installed", value=missing)]
     if ambiguous:
         seen.append(installed._replace(name="labels of several apps", value=ambiguous))
     return truth(not missing), seen
