@@ -312,7 +312,7 @@ def test_absent_counts_as_off_where_a_control_does_not_apply(said: Said, verdict
 REAL: list[tuple[str, Said, Verdict, str]] = [
     ("ca-pkce", connected(), FAIL, "(Absent: the documented default applies.)"),
     ("ca-pkce", connected() | {"live": 58.0}, UNVERIFIABLE, "API version 58.0"),
-    ("ca-pkce", connected() | {"live": 59.0}, FAIL, "Neither the app nor the org requires PKCE."),
+    ("ca-pkce", connected() | {"live": 59.0}, FAIL, "Neither the app nor the org is seen to require PKCE."),
     ("ca-pkce", {CA: "<samlConfig/>"}, NOT_APPLICABLE, "The app has no OAuth settings."),
     ("ca-secret-refresh-token", connected(), UNVERIFIABLE, "before 51.0"),
     ("ca-secret-refresh-token", connected() | {"live": 51.0}, PASS, "Configured as recommended."),
@@ -1326,7 +1326,7 @@ def test_a_failure_says_all_that_an_administrator_needs() -> None:
         },
     )
     text = explained(finding)
-    assert text.splitlines()[0] == "critical 9.0-10.0: Neither the app nor the org requires PKCE."
+    assert text.splitlines()[0] == "critical 9.0-10.0: Neither the app nor the org is seen to require PKCE."
     flat = " ".join(text.split())
     control = CONTROLS["ca-pkce"]
     for part in (

@@ -70,7 +70,7 @@ def test_a_row_says_what_is_wrong_where_and_how_to_mend_it(pytester: pytest.Pyte
         "app": "Nightly_ETL",
         "published severity": "critical",
         "score in context": "3.9",
-        "finding": "Neither the app nor the org requires PKCE.",
+        "finding": "Neither the app nor the org is seen to require PKCE.",
         "owner": "",
         "due": "",
         "org": "demo",
@@ -163,7 +163,7 @@ def document() -> Any:
                 "control": "ca-pkce",
                 "verdict": "fail",
                 "severity": "critical",
-                "message": "Neither the app nor the org requires PKCE.",
+                "message": "Neither the app nor the org is seen to require PKCE.",
                 "evidence": [
                     {
                         "setting": "oauthConfig.isPkceRequired",

@@ -158,10 +158,10 @@ def test_summary_and_junit_have_findings_in_a_line(
     monkeypatch.setenv("CI", "true")
     result = pytester.runpytest("--sf-org=./force-app", "-k", "ca-pkce", "--junitxml=report.xml", workers)
     (line,) = [line for line in result.outlines if line.startswith("FAILED ")]
-    assert line.endswith("-ca-pkce] - critical 9.0-10.0: Neither the app nor the org requires PKCE.")
+    assert line.endswith("-ca-pkce] - critical 9.0-10.0: Neither the app nor the org is seen to require PKCE.")
     assert len([line for line in result.outlines if line.startswith("recommended ")]) == 1
     (failure,) = etree.parse(pytester.path / "report.xml").iter("failure")
-    assert failure.get("message") == "critical 9.0-10.0: Neither the app nor the org requires PKCE."
+    assert failure.get("message") == "critical 9.0-10.0: Neither the app nor the org is seen to require PKCE."
     assert "\nrecommended  The app, or the org" in str(failure.text)
 
 

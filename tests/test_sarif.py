@@ -559,7 +559,7 @@ def test_levels_and_messages(pytester: pytest.Pytester) -> None:
     configure(pytester, inventory=[{"app": "Feed", "criticality": "high"}])
     found = by_case(run(pytester))
     assert found["Feed", "ca-pkce"]["message"]["text"] == (
-        "Neither the app nor the org requires PKCE. App: Feed (Feed). Org: org."
+        "Neither the app nor the org is seen to require PKCE. App: Feed (Feed). Org: org."
     )
     levels = {
         control: found["Feed", control]["level"] for control in ("ca-pkce", "ca-digital-signature", "sbs-oauth-004")
@@ -596,7 +596,7 @@ def large() -> Any:
         "kind": "connected_app",
         "verdict": "fail",
         "score": 9.5,
-        "message": "Neither the app nor the org requires PKCE. (Absent: the documented default applies.)",
+        "message": "Neither the app nor the org is seen to require PKCE. (Absent: the documented default applies.)",
         "context": {"score": 9.5, "severity": "critical", "raised_by": [], "lowered_by": [], "not_seen": []},
         "threat": "",
         "deadlines": [],
