@@ -32,7 +32,10 @@ decided_by:
   - require:
     - ExtlClntAppGlobalOauthSettings.isPkceRequired: true
       finding: The app does not require PKCE.
+overview: The app's own setting for PKCE, read apart from that of its org.
 threat: Somebody else redeems the authorization code.
+impact: Whoever redeems the code has the access that the user gave to the app.
+guidance: Require PKCE of each app, so that a change to the org leaves no app without it.
 remediation: In Setup > App Manager > Edit, require PKCE.
 may_break: Clients that send no code challenge can no longer log in.
 """,

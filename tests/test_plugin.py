@@ -499,7 +499,9 @@ def test_arguments_choose_what_runs(pytester: pytest.Pytester, org: Path) -> Non
     pytester.makepyfile("def test_own():\n    pass\n")
     alone = pytester.runpytest("--sf-org=./force-app", "test_arguments_choose_what_runs.py")
     assert alone.parseoutcomes() == {"passed": 1}
-    both = pytester.runpytest("--sf-org=./force-app", "test_arguments_choose_what_runs.py", SUITE, "-k", "own or pkce")
+    both = pytester.runpytest(
+        "--sf-org=./force-app", "test_arguments_choose_what_runs.py", SUITE, "-k", "own or ca-pkce"
+    )
     assert (both.parseoutcomes()["passed"], both.parseoutcomes()["failed"]) == (2, 1)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,18 +48,15 @@ class Handover:
     def dumps(self, results: Any) -> bytes:
         """Return results as bytes."""
         file = io.BytesIO()
-        pickler = pickle.Pickler(file, pickle.HIGHEST_PROTOCOL)
-        pickler.persistent_id = self._persistent_id  # type: ignore[method-assign]  # the C class reads it from there
-        pickler.dump(results)
+        _Pickler(file, self.place).dump(results)
         return file.getvalue()
 
     def loads(self, content: bytes) -> Any:
         """Return the results that `dumps` was given, of this process's orgs, apps and controls."""
-        unpickler = pickle.Unpickler(io.BytesIO(content))  # noqa: S301  (see above: one trust domain)
-        unpickler.persistent_load = self._persistent_load  # type: ignore[method-assign]  # as above
-        return unpickler.load()
+        return _Unpickler(io.BytesIO(content), self.at).load()
 
-    def _persistent_id(self, value: Any) -> object:
+    def place(self, value: Any) -> object:
+        """Return where both processes have a value, or None for one that goes as it is."""
         if isinstance(value, (App, Org)):
             return self._places[value]
         if not isinstance(value, Control):
@@ -69,7 +67,8 @@ class Handover:
             self._stated[value.id] = pickle.dumps(value)
         return value.id, self._stated[value.id]
 
-    def _persistent_load(self, place: Any) -> object:
+    def at(self, place: Any) -> object:
+        """Return what this process has at a place."""
         if isinstance(place, str):
             return self._controls[place]
         first, second = place
@@ -78,3 +77,25 @@ class Handover:
         if first not in self._controls:
             self._controls[first] = pickle.loads(second)  # noqa: S301  (see above: one trust domain)
         return self._controls[first]
+
+
+class _Pickler(pickle.Pickler):
+    """Writes the places that it is given in place of values."""
+
+    def __init__(self, file: io.BytesIO, place: Callable[[Any], object]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._place = place
+
+    def persistent_id(self, value: Any) -> object:
+        return self._place(value)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads values from the places that stand for them."""
+
+    def __init__(self, file: io.BytesIO, at: Callable[[Any], object]) -> None:
+        super().__init__(file)
+        self._at = at
+
+    def persistent_load(self, place: Any) -> object:
+        return self._at(place)
