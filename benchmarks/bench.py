@@ -302,7 +302,7 @@ RATIOS: dict[str, tuple[str, float, Callable[[], tuple[Callable[[], float], Call
     ),
     "failing": (
         "10,000 cases, a quarter failing, against bare tests",
-        0.45,
+        0.40,
         lambda: suite_and_bare(10_000, failing=True),
         1,
     ),

@@ -125,8 +125,10 @@ class Outcome:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put on the report what the check came to; all other plugins have had their say in the outcome."""
-        report = yield
         check = item.stash.get(check_key, None)
+        if check is not None and call.excinfo is not None:
+            _shorten(call.excinfo)
+        report = yield
         if check is None or (call.when == "teardown" and report.outcome == "passed"):
             return report
         if self._running is item:
@@ -201,6 +203,15 @@ def _end(result: Result) -> None:
         pytest.xfail(f"{plain(result.judgement.says)} | {title(result)}")
     attest = " (Look, and attest it in oauthcontrols.yaml.)" if finding.verdict is Verdict.MANUAL else ""
     pytest.skip(f"{finding.verdict.value.replace('_', ' ')}: {title(result)}{attest}")
+
+
+def _shorten(error: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave of a traceback that pytest does not show the frames that say where it ends.
+
+    pytest would filter all of each failure: with a quarter of 10,000 checks failing, 0.45 of bare tests and not 0.26.
+    """
+    if isinstance(error.value, pytest.fail.Exception) and not error.value.pytrace:
+        error.traceback = error.traceback[-2:]
 
 
 _ASSERTIONS = (AssertionError, pytest.fail.Exception)
